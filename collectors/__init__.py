@@ -1,0 +1,1 @@
+"""On every node: bytes on disk become records on a topic."""

@@ -1,0 +1,1 @@
+"""Log files: discover, identify, tail, positions, gaps."""

@@ -1,0 +1,136 @@
+"""What a service says about itself: one call makes the log line and moves the counter.
+
+Events are JSON lines on stderr; with `fluent` configured they also go, as they are, to a Fluent
+forward endpoint (fluent-logger's door). Counters are served as Prometheus text by health.py.
+Values named like a secret are never written.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
+
+from pipeline.contract.metrics import Metric
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+_SECRET = ("password", "token", "secret", "authorization")
+
+
+class Telemetry(Protocol):
+    """Give it to whatever must be seen working. Implementations: ServiceTelemetry here;
+    tests use RecordingTelemetry."""
+
+    def event(self, name: str, /, level: str = "info", **fields: Any) -> None: ...
+
+    def count(self, metric: Metric, amount: float = 1, /, **labels: str) -> None: ...
+
+    def gauge(self, metric: Metric, value: float, /, **labels: str) -> None: ...
+
+
+class ServiceTelemetry:
+    """JSON lines and a private Prometheus registry (nothing global)."""
+
+    def __init__(
+        self,
+        service: str,
+        *,
+        stream: TextIO | None = None,
+        level: str = "info",
+        forward: Callable[[str, dict[str, Any]], None] | None = None,
+    ) -> None:
+        self._service = service
+        self._stream = stream or sys.stderr
+        self._floor = _LEVELS[level]
+        self._forward = forward
+        self._values: dict[tuple[Metric, tuple[str, ...]], float] = {}
+
+    def event(self, name: str, /, level: str = "info", **fields: Any) -> None:
+        if _LEVELS[level] < self._floor:
+            return
+        line: dict[str, Any] = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "level": level,
+            "service": self._service,
+            "event": name,
+        }
+        line.update(
+            (k, "…" if any(s in k.lower() for s in _SECRET) else v) for k, v in fields.items()
+        )
+        self._stream.write(json.dumps(line, default=str, ensure_ascii=False) + "\n")
+        self._stream.flush()
+        if self._forward is not None:
+            self._forward(name, line)
+
+    def count(self, metric: Metric, amount: float = 1, /, **labels: str) -> None:
+        key = (metric, tuple(labels[label] for label in metric.labels))
+        self._values[key] = self._values.get(key, 0.0) + amount
+
+    def gauge(self, metric: Metric, value: float, /, **labels: str) -> None:
+        self._values[metric, tuple(labels[label] for label in metric.labels)] = value
+
+    def value(self, metric: Metric, /, **labels: str) -> float:
+        return self._values.get((metric, tuple(labels[label] for label in metric.labels)), 0.0)
+
+    def registry(self) -> "CollectorRegistry":
+        """Current values as a Prometheus registry, for one scrape."""
+        from prometheus_client import CollectorRegistry
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+        families: dict[Metric, CounterMetricFamily | GaugeMetricFamily] = {}
+        for (metric, labels), value in list(self._values.items()):
+            family = families.get(metric)
+            if family is None:
+                maker = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
+                family = maker(metric.name, metric.help, labels=metric.labels)
+                families[metric] = family
+            family.add_metric(labels, value)
+
+        class Snapshot:
+            def collect(self) -> Any:
+                return families.values()
+
+        registry = CollectorRegistry()
+        registry.register(Snapshot())  # type: ignore[arg-type]
+        return registry
+
+
+class RecordingTelemetry:
+    """Keeps what it was told, for assertions."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, dict[str, Any]]] = []
+        self.values: dict[tuple[str, tuple[str, ...]], float] = {}
+
+    def event(self, name: str, /, level: str = "info", **fields: Any) -> None:
+        self.events.append((name, {"level": level, **fields}))
+
+    def count(self, metric: Metric, amount: float = 1, /, **labels: str) -> None:
+        key = (metric.name, tuple(labels[label] for label in metric.labels))
+        self.values[key] = self.values.get(key, 0.0) + amount
+
+    def gauge(self, metric: Metric, value: float, /, **labels: str) -> None:
+        self.values[metric.name, tuple(labels[label] for label in metric.labels)] = value
+
+    def names(self) -> list[str]:
+        return [name for name, _ in self.events]
+
+
+_LEVELS = {"debug": 10, "info": 20, "warn": 30, "error": 40}
+
+
+def fluent_forwarder(host: str, port: int, tag: str) -> Callable[[str, dict[str, Any]], None]:
+    """Send events to a Fluent forward endpoint with fluent-logger. Never blocks and never
+    raises: our own logs must not stop the pipeline; what cannot be sent is on stderr anyway."""
+    from fluent import asyncsender
+
+    sender = asyncsender.FluentSender(
+        tag, host=host, port=port, timeout=1.0, queue_maxsize=1000, queue_circular=True
+    )
+
+    def forward(name: str, line: dict[str, Any]) -> None:
+        sender.emit(name, line)
+
+    return forward

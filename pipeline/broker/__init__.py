@@ -1,0 +1,1 @@
+"""The bus: one protocol; Apache Kafka, SQLite and memory behind it."""

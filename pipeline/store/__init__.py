@@ -1,0 +1,1 @@
+"""The store: the door to ClickHouse, its migrations, and the embedded engine."""
