@@ -1,0 +1,1 @@
+"""What people use: commands, and the writer that feeds the demo and the tests."""
