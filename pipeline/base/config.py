@@ -52,6 +52,14 @@ def load(
         raise UsageError("\n".join(_explain(model, where, error))) from None
 
 
+def read_secret(path: Path, what: str) -> str:
+    """A secret from its file, without the newline at its end. Never logged, never an argument."""
+    try:
+        return path.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot read the {what}: {error}") from None
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         document = yaml.safe_load(path.read_text("utf-8"))

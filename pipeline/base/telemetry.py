@@ -8,9 +8,10 @@ Values named like a secret are never written.
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
+from pipeline.base.errors import UsageError
 from pipeline.contract.metrics import Metric
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class ServiceTelemetry:
                 return families.values()
 
         registry = CollectorRegistry()
-        registry.register(Snapshot())  # type: ignore[arg-type]
+        registry.register(Snapshot())
         return registry
 
 
@@ -134,3 +135,19 @@ def fluent_forwarder(host: str, port: int, tag: str) -> Callable[[str, dict[str,
         sender.emit(name, line)
 
     return forward
+
+
+def service_telemetry(service: str, environment: Mapping[str, str]) -> ServiceTelemetry:
+    """As the environment says: KUBELEDGER_LOG_LEVEL (debug, info, warn, error) and
+    KUBELEDGER_FLUENT (HOST:PORT of a Fluent forward endpoint; none if absent)."""
+    level = environment.get("KUBELEDGER_LOG_LEVEL", "info")
+    if level not in _LEVELS:
+        raise UsageError(f"KUBELEDGER_LOG_LEVEL={level!r} is not one of {', '.join(_LEVELS)}")
+    target = environment.get("KUBELEDGER_FLUENT", "")
+    if not target:
+        return ServiceTelemetry(service, level=level)
+    host, _, port = target.rpartition(":")
+    if not host or not port.isdigit():
+        raise UsageError(f"KUBELEDGER_FLUENT={target!r} is not HOST:PORT")
+    forward = fluent_forwarder(host, int(port), f"kubeledger.{service}")
+    return ServiceTelemetry(service, level=level, forward=forward)

@@ -21,9 +21,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-VERSION = 1
-
-Headers = tuple[tuple[str, bytes], ...]
+from pipeline.contract.fields import VERSION as VERSION
+from pipeline.contract.fields import Fields, check_version
+from pipeline.contract.fields import Headers as Headers
+from pipeline.contract.fields import RecordError as RecordError
 
 # Log formats of a file, in header `format`.
 CRI, DOCKER, PLAIN = "cri", "docker-json", "plain"
@@ -40,11 +41,8 @@ DELETED = "deleted"  # the file or its pod was removed before it was read
 TRUNCATED = "truncated"  # the file became shorter than what was already acknowledged
 HELD_LIMIT = "held-limit"  # deleted files held open beyond the bound were given up
 UNREADABLE = "unreadable"  # read errors, or a damaged .gz generation
-GAP_REASONS = (ROTATED_AWAY, DELETED, TRUNCATED, HELD_LIMIT, UNREADABLE)
-
-
-class RecordError(ValueError):
-    """A record cannot be understood; says which field and what was found."""
+REFUSED = "refused"  # the broker refuses the bytes for good, however small the record
+GAP_REASONS = (ROTATED_AWAY, DELETED, TRUNCATED, HELD_LIMIT, UNREADABLE, REFUSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,46 +183,9 @@ def encode_headers(event: LogRecord) -> Headers:
     return tuple(headers)
 
 
-class _Fields:
-    """Header access with errors that name the field."""
-
-    def __init__(self, headers: Iterable[tuple[str, bytes]]) -> None:
-        self._values = dict(headers)
-
-    def text(self, name: str, default: str | None = None) -> str:
-        value = self._values.get(name)
-        if value is None:
-            if default is not None:
-                return default
-            raise RecordError(f"header `{name}` is missing")
-        return value.decode("utf-8", "surrogateescape")
-
-    def number(self, name: str, base: int = 10) -> int:
-        text = self.text(name)
-        try:
-            number = int(text, base)
-        except ValueError:
-            raise RecordError(f"header `{name}` is not a number: {text[:40]!r}") from None
-        if number < 0:
-            raise RecordError(f"header `{name}` is negative: {number}")
-        return number
-
-    def choice(self, name: str, allowed: tuple[str, ...]) -> str:
-        text = self.text(name)
-        if text not in allowed:
-            raise RecordError(f"header `{name}` is {text[:40]!r}, not one of {', '.join(allowed)}")
-        return text
-
-
-def check_version(fields: _Fields) -> None:
-    version = fields.text("v")
-    if version != str(VERSION):
-        raise RecordError(f"record version {version[:20]!r} is not known (this reads {VERSION})")
-
-
 def decode_headers(headers: Iterable[tuple[str, bytes]]) -> LogRecord:
     """The event that the headers describe. Raises RecordError, never anything else."""
-    fields = _Fields(headers)
+    fields = Fields(headers)
     check_version(fields)
     kind = fields.choice("kind", tuple(_EXTRA))
     source = Source(
@@ -402,7 +363,7 @@ def encode_dead(letter: DeadLetter) -> Headers:
 
 def decode_dead(headers: Iterable[tuple[str, bytes]]) -> DeadLetter:
     pairs = tuple(headers)
-    fields = _Fields(pairs)
+    fields = Fields(pairs)
     check_version(fields)
     fields.choice("kind", ("dead",))
     return DeadLetter(

@@ -80,6 +80,9 @@ LOGS = TableSpec(
         ColumnSpec("ko", "UInt64", "source offset of the record that completed the row"),
         ColumnSpec("enriched", "UInt8", "1 pod metadata joined, 0 names from the path only"),
         ColumnSpec("flags", "UInt8", "see pipeline.contract.tables"),
+        ColumnSpec(
+            "stored_at", "DateTime64(3, 'UTC')", "when the engine took the row", computed=True
+        ),
     ),
 )
 

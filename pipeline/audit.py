@@ -1,0 +1,220 @@
+"""`kubeledger audit`: is every byte of every file stored once, or named as missing?
+
+Plain SQL over `logs`, `files`, `gaps` and `dead_letters`. Per file (all in uncompressed bytes):
+
+  expected     final size from the collector's end record; for a file still open, the end of the
+               last stored row
+  stored       sum(nbytes) of its rows
+  explained    bytes inside the union of its gap records and dead letters that are not stored
+  unexplained  expected - stored - explained, when positive
+  duplicates   rows minus distinct offsets; a sum that is too large counts as one as well
+
+The sum alone could hide one hole behind one repeat, the distinct offsets show the repeat.
+
+A file that is still open can look incomplete for a moment: a line whose last part has not come
+is held back by the processor while later lines of the other stream are stored already. Findings
+are therefore asked for again after `settle_s`; only what stays is reported.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pipeline.base.clock import Clock
+from pipeline.store.protocol import Store
+
+_FILES = """
+WITH
+  touched AS (
+    SELECT DISTINCT file_id FROM {db}.logs WHERE ts >= {{since:DateTime64(9, 'UTC')}}
+    UNION DISTINCT
+    SELECT DISTINCT file_id FROM {db}.files WHERE ts >= {{since:DateTime64(9, 'UTC')}}
+    UNION DISTINCT
+    SELECT DISTINCT file_id FROM {db}.gaps WHERE ts >= {{since:DateTime64(9, 'UTC')}}
+    UNION DISTINCT
+    SELECT DISTINCT file_id FROM {db}.dead_letters
+    WHERE ts >= {{since:DateTime64(9, 'UTC')}} AND file_id != 0
+  ),
+  stored AS (
+    SELECT file_id, count() AS row_count, uniqExact(off) AS offsets, sum(nbytes) AS bytes,
+           max(off + nbytes + interleaved) AS high,
+           any(node) AS node, any(namespace) AS namespace, any(pod) AS pod,
+           any(container) AS container
+    FROM {db}.logs WHERE file_id IN (SELECT file_id FROM touched) GROUP BY file_id
+  ),
+  announced AS (
+    SELECT file_id, countIf(event = 'end') AS ends, maxIf(size, event = 'end') AS size,
+           anyLast(path) AS path, any(node) AS node, any(namespace) AS namespace,
+           any(pod) AS pod, any(container) AS container
+    FROM {db}.files WHERE file_id IN (SELECT file_id FROM touched) GROUP BY file_id
+  ),
+  missing AS (
+    SELECT file_id, start AS low, stop AS high, reason FROM {db}.gaps
+    WHERE file_id IN (SELECT file_id FROM touched)
+    UNION ALL
+    SELECT file_id, off AS low, off + nbytes AS high, concat('dead-letter:', reason) AS reason
+    FROM {db}.dead_letters WHERE file_id IN (SELECT file_id FROM touched)
+  ),
+  holes AS (
+    SELECT file_id, reason, greatest(low, coalesce(max(high) OVER (
+             PARTITION BY file_id ORDER BY low, high
+             ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)) AS low, high
+    FROM missing
+  ),
+  filled AS (
+    SELECT h.file_id AS file_id, h.low AS low, sum(l.nbytes) AS bytes
+    FROM (SELECT file_id, low, high FROM holes WHERE high > low) AS h
+    INNER JOIN (
+      SELECT file_id, off, nbytes FROM {db}.logs WHERE file_id IN (SELECT file_id FROM missing)
+    ) AS l ON h.file_id = l.file_id
+    WHERE l.off >= h.low AND l.off < h.high
+    GROUP BY h.file_id, h.low
+  ),
+  explained AS (
+    SELECT h.file_id AS file_id,
+           sum(greatest(toInt64(h.high - h.low) - toInt64(coalesce(f.bytes, 0)), 0)) AS bytes,
+           groupUniqArray(h.reason) AS reasons
+    FROM (SELECT * FROM holes WHERE high > low) AS h
+    LEFT JOIN filled AS f ON h.file_id = f.file_id AND h.low = f.low
+    GROUP BY h.file_id
+  )
+SELECT
+  lower(leftPad(hex(t.file_id), 16, '0')) AS file,
+  if(s.node != '', s.node, a.node) AS node,
+  if(s.namespace != '', s.namespace, a.namespace) AS namespace,
+  if(s.pod != '', s.pod, a.pod) AS pod,
+  if(s.container != '', s.container, a.container) AS container,
+  a.path AS path,
+  a.ends > 0 AS ended,
+  if(a.ends > 0, greatest(a.size, s.high), s.high) AS expected,
+  s.bytes AS stored,
+  s.row_count AS row_count,
+  e.bytes AS explained,
+  e.reasons AS reasons,
+  s.row_count - s.offsets AS repeats
+FROM touched AS t
+LEFT JOIN stored AS s ON t.file_id = s.file_id
+LEFT JOIN announced AS a ON t.file_id = a.file_id
+LEFT JOIN explained AS e ON t.file_id = e.file_id
+ORDER BY namespace, pod, container, path, file
+SETTINGS use_query_condition_cache = 0
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class FileAudit:
+    """One file's account, in bytes; see the module's text."""
+
+    file: str
+    node: str
+    namespace: str
+    pod: str
+    container: str
+    path: str
+    ended: bool
+    expected: int
+    stored: int
+    rows: int
+    explained: int
+    reasons: tuple[str, ...]
+    repeats: int
+
+    @property
+    def unexplained(self) -> int:
+        return max(self.expected - self.stored - self.explained, 0)
+
+    @property
+    def duplicates(self) -> int:
+        """Rows that are there more than once; at least 1 when there are more bytes than the
+        file has."""
+        return max(self.repeats, int(self.stored + self.explained > self.expected))
+
+    @property
+    def verdict(self) -> str:
+        if self.duplicates:
+            return "duplicate"
+        if self.unexplained:
+            return "unexplained"
+        if not self.ended:
+            return "open"
+        return "gaps" if self.explained else "complete"
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """All files. `gaps` and `unexplained` count files in `counts`, bytes in `*_bytes`."""
+
+    files: tuple[FileAudit, ...]
+
+    @property
+    def bad(self) -> tuple[FileAudit, ...]:
+        return tuple(f for f in self.files if f.verdict in ("unexplained", "duplicate"))
+
+    def summary(self) -> dict[str, Any]:
+        """What `--json` prints first: counts of files by verdict, and bytes."""
+        return {
+            "ok": not self.bad,
+            "files": len(self.files),
+            "complete": sum(f.verdict == "complete" for f in self.files),
+            "open": sum(f.verdict == "open" for f in self.files),
+            "gaps": sum(f.explained > 0 for f in self.files),
+            "unexplained": sum(f.unexplained > 0 for f in self.files),
+            "duplicates": sum(f.duplicates for f in self.files),
+            "rows": sum(f.rows for f in self.files),
+            "stored_bytes": sum(f.stored for f in self.files),
+            "gap_bytes": sum(f.explained for f in self.files),
+            "unexplained_bytes": sum(f.unexplained for f in self.files),
+        }
+
+    def document(self) -> dict[str, Any]:
+        details = [asdict(f) | {"unexplained": f.unexplained, "verdict": f.verdict}
+                   for f in self.files]  # fmt: skip
+        return self.summary() | {"details": details}
+
+
+def audit(
+    store: Store,
+    *,
+    database: str,
+    since_ns: int,
+    clock: Clock,
+    settle_s: float = 15.0,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Audit:
+    """Audit the files that had rows, ends, gaps or dead letters at or after `since_ns` (Unix ns;
+    0: all). A finding must stay for `settle_s` seconds to be reported."""
+    files = _read(store, database, since_ns)
+    deadline = clock.monotonic() + settle_s
+    while _suspects(files) and clock.monotonic() < deadline:
+        progress(f"{len(_suspects(files))} files look unfinished; asking again")
+        clock.sleep(min(2.0, settle_s))
+        files = _read(store, database, since_ns)
+    return Audit(tuple(files))
+
+
+def _suspects(files: Sequence[FileAudit]) -> list[FileAudit]:
+    return [f for f in files if f.unexplained or f.duplicates]
+
+
+def _read(store: Store, database: str, since_ns: int) -> list[FileAudit]:
+    seconds, nanos = divmod(since_ns, 10**9)
+    parameters: Mapping[str, Any] = {"since": f"{seconds}.{nanos:09d}"}
+    result = store.query(_FILES.format(db=database), parameters)
+    return [
+        FileAudit(
+            file=row[0],
+            node=row[1],
+            namespace=row[2],
+            pod=row[3],
+            container=row[4],
+            path=row[5],
+            ended=bool(row[6]),
+            expected=int(row[7]),
+            stored=int(row[8]),
+            rows=int(row[9]),
+            explained=int(row[10]),
+            reasons=tuple(row[11]),
+            repeats=int(row[12]),
+        )
+        for row in result.rows
+    ]

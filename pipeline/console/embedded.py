@@ -1,0 +1,232 @@
+"""The whole pipeline on one machine, in one directory.
+
+DATA/
+  bus.db        the embedded bus (SQLite)
+  store/        the embedded ClickHouse engine, and endpoint.json while it serves
+  positions/    the collector's positions
+  config/       the configuration that each service was started with
+  log/          what each service says (JSON lines)
+"""
+
+import os
+import re
+import socket
+import urllib.request
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import yaml
+
+from pipeline.base.clock import Clock
+from pipeline.base.errors import Fatal, UsageError
+from pipeline.broker.config import BrokerConfig
+from pipeline.broker.open import open_broker
+from pipeline.console.services import Supervisor
+from pipeline.contract import topics
+from pipeline.contract.metrics import BACKLOG_BYTES, UNACKED_BYTES
+from pipeline.store.clickhouse import open_store
+from pipeline.store.config import StoreConfig
+from pipeline.store.embedded.locate import endpoint
+from pipeline.store.migrate import migrate
+
+STORE, COLLECT, PROCESS = "store", "collect", "process-logs"
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What to read: roots in kubelet layout, plain files, pod lists, and the kubelet."""
+
+    roots: Sequence[Path]
+    node: str
+    host_files: Sequence[tuple[str, str]] = ()  # (glob, program)
+    pod_files: Sequence[Path] = ()
+    kubelet: dict[str, Any] | None = None
+
+
+class EmbeddedPipeline(AbstractContextManager["EmbeddedPipeline"]):
+    """Starts store, topics and tables, collector and processor; stops them in the order in
+    which nothing is cut short: collector, processor, store."""
+
+    def __init__(
+        self,
+        data: Path,
+        inputs: Inputs,
+        *,
+        clock: Clock,
+        listen: str = "127.0.0.1:0",
+        http: str = "127.0.0.1:0",
+        partitions: int = 2,
+    ) -> None:
+        self.data = data
+        self._inputs = inputs
+        self._clock = clock
+        self._listen = listen
+        self._http = http
+        self._partitions = partitions
+        self._supervisor = Supervisor(data / "log", clock)
+        self._health: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        try:
+            self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise UsageError(f"cannot use {self.data} as data directory: {error}") from error
+        try:
+            self._start()
+        except BaseException:
+            self._supervisor.stop_all(5.0)
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._supervisor.stop_all(20.0)
+
+    @property
+    def broker(self) -> BrokerConfig:
+        return BrokerConfig(url=f"sqlite:{self.data / 'bus.db'}")
+
+    @property
+    def store(self) -> StoreConfig:
+        found = endpoint(self.data / "store")
+        if found is None:
+            raise Fatal(f"the store of {self.data} does not answer; see {self.data}/log/store.log")
+        return found
+
+    def describe(self) -> list[str]:
+        """Where to look, for people."""
+        store = self.store
+        return [
+            f"data      {self.data}",
+            f"reading   {', '.join(str(root) for root in self._inputs.roots)}",
+            f"store     native {store.host}:{store.port}, HTTP http://{self._http}",
+            *(f"{name:<9} http://{at}/metrics" for name, at in self._health.items()),
+            f"try       kubeledger logs --data {self.data} -f",
+            f"          kubeledger audit --data {self.data}",
+        ]
+
+    def check(self) -> list[str]:
+        """Keep the services alive; says what was restarted."""
+        return self._supervisor.check()
+
+    def kill(self, service: str) -> bool:
+        return self._supervisor.kill(service)
+
+    def stop_collector(self) -> None:
+        self._supervisor.stop(COLLECT, 20.0)
+
+    def waiting_bytes(self) -> int | None:
+        """Bytes on disk that the broker has not acknowledged; None while the collector does not
+        answer."""
+        metrics = self._metrics(COLLECT)
+        if metrics is None:
+            return None
+        return int(metrics.get(BACKLOG_BYTES.name, 0) + metrics.get(UNACKED_BYTES.name, 0))
+
+    def lag(self) -> int:
+        """Records in the bus that the processor has not confirmed."""
+        broker = open_broker(self.broker)
+        admin = broker.admin()
+        try:
+            return sum(admin.group_lag(topics.LOG_GROUP, topics.LOGS).values())
+        finally:
+            admin.close()
+            broker.close()
+
+    def wait_for_store(self, timeout_s: float = 60.0) -> StoreConfig:
+        deadline = self._clock.monotonic() + timeout_s
+        while self._clock.monotonic() < deadline:
+            self.check()
+            found = endpoint(self.data / "store")
+            if found is not None:
+                return found
+            self._clock.sleep(0.1)
+        raise Fatal(f"the store did not start in {timeout_s:.0f} s; see {self.data}/log/store.log")
+
+    def _start(self) -> None:
+        # Ports are fixed before the first start: a restarted store must be where it was.
+        self._listen, self._http = _with_port(self._listen), _with_port(self._http)
+        words = [STORE, "--data", str(self.data / "store")]
+        self._supervisor.start(STORE, [*words, "--listen", self._listen, "--http", self._http])
+        config = self.wait_for_store()
+        store = open_store(config)
+        try:
+            migrate(store, config)
+        finally:
+            store.close()
+        self._create_topics()
+        for name in (PROCESS, COLLECT):
+            self._health[name] = _with_port("127.0.0.1:0")
+        store_port = config.port
+        self._run(PROCESS, ["process", "logs"], self._process_config(store_port))
+        self._run(COLLECT, ["collect"], self._collect_config())
+
+    def _create_topics(self) -> None:
+        broker = open_broker(self.broker)
+        admin = broker.admin()
+        try:
+            admin.ensure(topics.topic_specs(self._partitions), create=True)
+        finally:
+            admin.close()
+            broker.close()
+
+    def _run(self, name: str, words: Sequence[str], config: dict[str, Any]) -> None:
+        path = self.data / "config" / f"{name}.yaml"
+        path.parent.mkdir(exist_ok=True, mode=0o700)
+        path.write_text(yaml.safe_dump(config, sort_keys=False))
+        self._supervisor.start(name, [*words, "--config", str(path)])
+
+    def _collect_config(self) -> dict[str, Any]:
+        inputs = self._inputs
+        pods: dict[str, Any] = {"files": [str(path) for path in inputs.pod_files]}
+        return {
+            "node": inputs.node,
+            "roots": [str(root) for root in inputs.roots],
+            "host_files": [{"glob": g, "container": c} for g, c in inputs.host_files],
+            "state_dir": str(self.data / "positions"),
+            "broker": {"url": self.broker.url},
+            "health": self._health[COLLECT],
+            "pods": pods | (inputs.kubelet or {}),
+        }
+
+    def _process_config(self, port: int) -> dict[str, Any]:
+        return {
+            "broker": {"url": self.broker.url},
+            "store": {"host": "127.0.0.1", "port": port},
+            "health": self._health[PROCESS],
+        }
+
+    def _metrics(self, service: str) -> dict[str, float] | None:
+        url = f"http://{self._health[service]}/metrics"
+        try:
+            with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310  our own loopback
+                text = answer.read().decode()
+        except OSError:
+            return None
+        return {
+            name: float(value)
+            for name, value in re.findall(r"^([a-z_]+)(?:\{[^}]*\})? (\S+)$", text, re.M)
+        }
+
+
+def _with_port(address: str) -> str:
+    """HOST:0 with a free port in place of the 0; anything else as it is."""
+    host, _, port = address.rpartition(":")
+    if port != "0":
+        return address
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return f"{host}:{probe.getsockname()[1]}"
+
+
+def node_name() -> str:
+    """This machine's name, for logs that come without a node."""
+    return os.uname().nodename
