@@ -1,0 +1,42 @@
+"""From configuration to a bus. Each backend is imported only when its URL is used: a process on
+the embedded bus never loads the Kafka client."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline.base.errors import UsageError
+from pipeline.broker.config import BrokerConfig
+from pipeline.broker.protocol import Broker
+
+FORMS = "kafka://HOST:PORT[,HOST:PORT…] or sqlite:PATH, for example sqlite:kubeledger-data/bus.db"
+
+
+def open_broker(config: BrokerConfig, *, notice: Callable[[str], None] | None = None) -> Broker:
+    """The bus that `config.url` names; nothing is connected yet. `notice` hears, once each, that
+    records have to wait and that they flow again."""
+    scheme, _, rest = config.url.partition(":")
+    if scheme == "sqlite" and rest and not rest.startswith("//"):
+        from pipeline.broker.sqlite import SqliteBroker
+
+        return SqliteBroker(
+            Path(rest).expanduser(), session_timeout_s=config.session_timeout_s, notice=notice
+        )
+    if scheme == "kafka" and rest.startswith("//"):
+        from pipeline.broker.kafka import KafkaBroker
+
+        return KafkaBroker(_servers(rest[2:], config.url), config, notice=notice)
+    raise _wrong(config.url)
+
+
+def _servers(text: str, url: str) -> list[str]:
+    servers = text.rstrip("/").split(",")
+    for server in servers:
+        host, _, port = server.rpartition(":")
+        if not host or "@" in host or not port.isdigit() or not 0 < int(port) < 65536:
+            raise _wrong(url)
+    return servers
+
+
+def _wrong(url: str) -> UsageError:
+    shown = url.rpartition("@")[2]  # whatever stands before an @ may be a password
+    return UsageError(f"broker.url {shown!r} is not a bus; expected {FORMS}")
