@@ -14,16 +14,7 @@ from typing import Any, NoReturn
 import click
 
 from pipeline.base.errors import KubeledgerError
-
-_CONFIG = click.option(
-    "--config", type=click.Path(path_type=Path), help="YAML file; see `kubeledger check`."
-)
-_DATA = click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    help="Data directory of `kubeledger up`: finds its running store, or opens it for this call.",
-)
-_JSON = click.option("--json", "as_json", is_flag=True, help="For programs.")
+from pipeline.console.options import PATH, config_option, data_option, filter_options, json_option
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -38,15 +29,35 @@ def cli() -> None:
 
 
 @cli.command()
-@click.option("--logs", "roots", multiple=True, type=click.Path(path_type=Path),
-              help="Directory in the layout of /var/log/pods (the default); repeatable.")  # fmt: skip
-@click.option("--data", type=click.Path(path_type=Path), default=Path("kubeledger-data"),
-              show_default=True, help="Where bus, store and positions live.")  # fmt: skip
+@click.option(
+    "--logs",
+    "roots",
+    multiple=True,
+    type=PATH,
+    help="Directory in the layout of /var/log/pods (the default); repeatable.",
+)
+@click.option(
+    "--data",
+    type=PATH,
+    default=Path("kubeledger-data"),
+    show_default=True,
+    help="Where bus, store and positions live.",
+)
 @click.option("--node", help="Node name in the rows; this machine's name if absent.")
-@click.option("--host-file", "host_files", multiple=True, metavar="GLOB=PROGRAM",
-              help="Plain log files, for example '/var/log/messages=messages'; repeatable.")  # fmt: skip
-@click.option("--pods", "pod_files", multiple=True, type=click.Path(path_type=Path),
-              help="PodList JSON, file or directory, for pod metadata; repeatable.")  # fmt: skip
+@click.option(
+    "--host-file",
+    "host_files",
+    multiple=True,
+    metavar="GLOB=PROGRAM",
+    help="Plain log files, for example '/var/log/messages=messages'; repeatable.",
+)
+@click.option(
+    "--pods",
+    "pod_files",
+    multiple=True,
+    type=PATH,
+    help="PodList JSON, file or directory, for pod metadata; repeatable.",
+)
 @click.option("--listen", default="127.0.0.1:0", help="Store, native protocol.")
 @click.option("--http", default="127.0.0.1:0", help="Store, HTTP.")
 def up(
@@ -82,13 +93,21 @@ def up(
 
 
 @cli.command()
-@click.option("--seconds", type=click.IntRange(5, 3600), default=40, show_default=True,
-              help="How long the generator writes.")  # fmt: skip
+@click.option(
+    "--seconds",
+    type=click.IntRange(5, 3600),
+    default=40,
+    show_default=True,
+    help="How long the generator writes.",
+)
 @click.option("--mbps", type=float, default=8.0, show_default=True, help="MB of log per second.")
-@click.option("--data", type=click.Path(path_type=Path),
-              help="Keep everything here; a temporary directory otherwise.")  # fmt: skip
+@click.option(
+    "--data",
+    type=PATH,
+    help="Keep everything here; a temporary directory otherwise.",
+)
 @click.option("--seed", type=int, default=1, show_default=True)
-@_JSON
+@json_option
 def demo(seconds: int, mbps: float, data: Path | None, seed: int, as_json: bool) -> None:
     """Replay a real log tree and a generator through the pipeline, and kill it on the way.
 
@@ -108,7 +127,7 @@ def demo(seconds: int, mbps: float, data: Path | None, seed: int, as_json: bool)
 
 
 @cli.command()
-@_CONFIG
+@config_option
 def collect(config: Path | None) -> None:
     """Node log collector: files to the bus.
 
@@ -133,8 +152,9 @@ def collect(config: Path | None) -> None:
             with open_pods(
                 settings.pods, broker=broker, node=settings.node, telemetry=telemetry, clock=clock
             ) as pods:
-                agent.run(settings, broker=broker, pods=pods, telemetry=telemetry,
-                          stop=stop, clock=clock)  # fmt: skip
+                agent.run(
+                    settings, broker=broker, pods=pods, telemetry=telemetry, stop=stop, clock=clock
+                )
         finally:
             broker.close()
 
@@ -145,7 +165,7 @@ def process() -> None:
 
 
 @process.command("logs")
-@_CONFIG
+@config_option
 def process_logs(config: Path | None) -> None:
     """Log processor: chunks to rows, exactly once.
 
@@ -167,21 +187,31 @@ def process_logs(config: Path | None) -> None:
     with Stop().on_signals() as stop:
         broker, store = open_broker(settings.broker), open_store(settings.store)
         try:
-            processor.run(settings, broker=broker, store=store, telemetry=telemetry,
-                          stop=stop, clock=SystemClock())  # fmt: skip
+            processor.run(
+                settings,
+                broker=broker,
+                store=store,
+                telemetry=telemetry,
+                stop=stop,
+                clock=SystemClock(),
+            )
         finally:
             store.close()
             broker.close()
 
 
 @cli.command()
-@click.option("--data", type=click.Path(path_type=Path), default=Path("kubeledger-data/store"),
-              show_default=True, help="The engine's own directory.")  # fmt: skip
+@click.option(
+    "--data",
+    type=PATH,
+    default=Path("kubeledger-data/store"),
+    show_default=True,
+    help="The engine's own directory.",
+)
 @click.option("--listen", default="127.0.0.1:9000", show_default=True, help="Native protocol.")
 @click.option("--http", default="127.0.0.1:8123", show_default=True, help="HTTP, or `off`.")
 @click.option("--user", default="default", show_default=True)
-@click.option("--password-file", type=click.Path(path_type=Path),
-              help="Required when not on loopback.")  # fmt: skip
+@click.option("--password-file", type=PATH, help="Required when not on loopback.")
 def store(data: Path, listen: str, http: str, user: str, password_file: Path | None) -> None:
     """The embedded ClickHouse endpoint alone.
 
@@ -207,7 +237,7 @@ def store(data: Path, listen: str, http: str, user: str, password_file: Path | N
 
 
 @cli.command()
-@_CONFIG
+@config_option
 @click.option("--check", "only_check", is_flag=True, help="Look, change nothing.")
 def migrate(config: Path | None, only_check: bool) -> None:
     """Create topics and tables, and check those that exist.
@@ -224,27 +254,15 @@ def migrate(config: Path | None, only_check: bool) -> None:
 
 
 @cli.command()
-@_DATA
-@_CONFIG
-@click.option("-n", "--namespace", help="Namespace.")
-@click.option("--workload", help="Name, or Kind/name, of the outermost owner.")
-@click.option("--pod", help="Pod.")
-@click.option("--container", help="Container.")
-@click.option("--node", help="Node.")
-@click.option("--level", help="This level or worse: trace debug info warn error fatal.")
-@click.option("--stream", type=click.Choice(["stdout", "stderr"]))
-@click.option("--since", help="1h, 15m, 2d, or RFC 3339.")
-@click.option("--until", help="As --since.")
-@click.option("--grep", multiple=True, help="Text in the line, any case; repeatable (all).")
-@click.option("--regex", help="RE2 pattern in the line.")
-@click.option("--limit", type=click.IntRange(0), default=1000, show_default=True,
-              help="Newest N rows; 0 for all.")  # fmt: skip
-@click.option("--context", type=click.IntRange(0), default=0, help="N lines around each match.")
+@data_option
+@config_option
+@filter_options
 @click.option("-f", "--follow", is_flag=True, help="Keep printing what arrives.")
 @click.option("--raw", is_flag=True, help="Terminal control characters as they are.")
-@_JSON
-def logs(data: Path | None, config: Path | None, as_json: bool, follow: bool, raw: bool,
-         **filters: Any) -> None:  # fmt: skip
+@json_option
+def logs(
+    data: Path | None, config: Path | None, as_json: bool, follow: bool, raw: bool, **filters: Any
+) -> None:
     """Search and follow logs.
 
     \b
@@ -259,16 +277,30 @@ def logs(data: Path | None, config: Path | None, as_json: bool, follow: bool, ra
     clock = SystemClock()
     query = log_query(clock=clock, **filters)
     with reach_store(data, config) as (connection, _), Stop().on_signals() as stop:
-        run_logs(connection, query, sys.stdout, json=as_json, colour=sys.stdout.isatty(),
-                 raw=raw, follow=follow, stop=stop, clock=clock)  # fmt: skip
+        run_logs(
+            connection,
+            query,
+            sys.stdout,
+            json=as_json,
+            colour=sys.stdout.isatty(),
+            raw=raw,
+            follow=follow,
+            stop=stop,
+            clock=clock,
+        )
 
 
 @cli.command()
 @click.argument("sql")
-@_DATA
-@_CONFIG
-@click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table",
-              show_default=True)  # fmt: skip
+@data_option
+@config_option
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json", "csv"]),
+    default="table",
+    show_default=True,
+)
 def query(sql: str, data: Path | None, config: Path | None, form: str) -> None:
     """Run SQL on the store.
 
@@ -284,14 +316,20 @@ def query(sql: str, data: Path | None, config: Path | None, form: str) -> None:
 
 
 @cli.command()
-@_DATA
-@_CONFIG
+@data_option
+@config_option
 @click.option("--since", help="Only files active since: 1h, 2d, RFC 3339.")
-@click.option("--settle", type=click.FloatRange(0), default=15.0, show_default=True,
-              help="Seconds for which a finding must stay.")  # fmt: skip
-@_JSON
-def audit(data: Path | None, config: Path | None, since: str | None, settle: float,
-          as_json: bool) -> None:  # fmt: skip
+@click.option(
+    "--settle",
+    type=click.FloatRange(0),
+    default=15.0,
+    show_default=True,
+    help="Seconds for which a finding must stay.",
+)
+@json_option
+def audit(
+    data: Path | None, config: Path | None, since: str | None, settle: float, as_json: bool
+) -> None:
     """Completeness per file; exit 1 on an unexplained gap or a duplicate.
 
     \b
@@ -307,8 +345,14 @@ def audit(data: Path | None, config: Path | None, since: str | None, settle: flo
     clock = SystemClock()
     since_ns = parse_when(since, clock=clock) if since else 0
     with reach_store(data, config) as (connection, settings):
-        account = run_audit(connection, database=settings.database, since_ns=since_ns,
-                            clock=clock, settle_s=settle, progress=_say)  # fmt: skip
+        account = run_audit(
+            connection,
+            database=settings.database,
+            since_ns=since_ns,
+            clock=clock,
+            settle_s=settle,
+            progress=_say,
+        )
     if as_json:
         click.echo(json.dumps(account.document()))
     else:
@@ -322,7 +366,7 @@ def replay() -> None:
 
 
 @replay.command("dead")
-@_CONFIG
+@config_option
 @click.option("--reason", help="Only dead letters with this reason.")
 @click.option("--limit", type=click.IntRange(1), help="At most this many.")
 def replay_dead(config: Path | None, reason: str | None, limit: int | None) -> None:
@@ -347,7 +391,7 @@ def replay_dead(config: Path | None, reason: str | None, limit: int | None) -> N
 
 
 @cli.command()
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, type=PATH)
 def check(paths: tuple[Path, ...]) -> None:
     """Validate configuration files, offline; the file name says the service.
 

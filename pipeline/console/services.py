@@ -109,7 +109,7 @@ class Supervisor:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                preexec_fn=_die_with_parent(os.getpid()),  # noqa: PLW1509  no threads hold locks here
+                preexec_fn=_die_with_parent(os.getpid()),
                 process_group=0,  # Ctrl-C reaches `up` alone, which stops them in order
             )
         service.started = self._clock.monotonic()
