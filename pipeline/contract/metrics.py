@@ -35,6 +35,12 @@ HELD_BYTES = Metric(
 GAP_BYTES = Metric(
     "kubeledger_gap_bytes_total", "counter", "Bytes that were gone before read.", ("reason",)
 )
+IGNORED_FILES = Metric(
+    "kubeledger_ignored_files", "gauge", "Names below the log roots that are no log files."
+)
+UNREADABLE_FILES = Metric(
+    "kubeledger_unreadable_files", "gauge", "Log files that cannot be opened (rights, limits)."
+)
 ROTATIONS = Metric("kubeledger_rotations_total", "counter", "Files seen to be rotated.")
 TIME_TO_LOSS = Metric(
     "kubeledger_time_to_loss_seconds",
