@@ -60,13 +60,16 @@ class EmbeddedPipeline(AbstractContextManager["EmbeddedPipeline"]):
         listen: str = "127.0.0.1:0",
         http: str = "127.0.0.1:0",
         partitions: int = 2,
+        bus: str | None = None,
     ) -> None:
+        """`bus` replaces the embedded bus by another, as BrokerConfig.url names it."""
         self.data = data
         self._inputs = inputs
         self._clock = clock
         self._listen = listen
         self._http = http
         self._partitions = partitions
+        self._bus = bus or f"sqlite:{data / 'bus.db'}"
         self._supervisor = Supervisor(data / "log", clock)
         self._health: dict[str, str] = {}
 
@@ -92,7 +95,7 @@ class EmbeddedPipeline(AbstractContextManager["EmbeddedPipeline"]):
 
     @property
     def broker(self) -> BrokerConfig:
-        return BrokerConfig(url=f"sqlite:{self.data / 'bus.db'}")
+        return BrokerConfig(url=self._bus)
 
     @property
     def store(self) -> StoreConfig:

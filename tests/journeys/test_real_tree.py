@@ -1,0 +1,90 @@
+"""The main job on a real kubelet's log tree, every line compared with an independent reading.
+
+More trees than the committed one: KUBELEDGER_TREES=DIR[:DIR…], each in the layout of
+/var/log/pods.
+"""
+
+import os
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from pipeline.audit import audit
+from pipeline.base.clock import SystemClock
+from pipeline.console.embedded import EmbeddedPipeline, Inputs
+from pipeline.console.up import drain
+from pipeline.store.clickhouse import open_store
+from tests.journeys.reference import Line, raw_bytes, read_tree
+from tests.real.kafka import Kafka
+
+RECORDED = Path(__file__).resolve().parents[1] / "recordings" / "healthy"
+EXTRA = [Path(p) for p in os.environ.get("KUBELEDGER_TREES", "").split(":") if p]
+_LINES = """
+SELECT pod_uid, container, restart, toString(stream), toUnixTimestamp64Nano(ts) + ts_shift,
+       hex(body)
+FROM logs
+"""
+
+
+def wait_until_read(pipeline: EmbeddedPipeline) -> None:
+    clock = SystemClock()
+    deadline = clock.monotonic() + 60
+    quiet = 0
+    while quiet < 3:
+        assert clock.monotonic() < deadline, "the collector did not finish"
+        pipeline.check()
+        quiet = quiet + 1 if pipeline.waiting_bytes() == 0 else 0
+        clock.sleep(0.2)
+
+
+def stored_lines(pipeline: EmbeddedPipeline) -> Counter[Line]:
+    store = open_store(pipeline.store)
+    try:
+        return Counter(
+            (uid, container, restart, stream, ns, bytes.fromhex(body))
+            for uid, container, restart, stream, ns, body in store.query(_LINES).rows
+        )
+    finally:
+        store.close()
+
+
+def check_tree(tree: Path, pods: Path | None, data: Path, bus: str | None) -> None:
+    inputs = Inputs(roots=(tree,), node="node-a", pod_files=(pods,) if pods else ())
+    clock = SystemClock()
+    with EmbeddedPipeline(data, inputs, clock=clock, bus=bus) as pipeline:
+        wait_until_read(pipeline)
+        assert drain(pipeline, clock=clock, timeout_s=30)
+        stored, expected = stored_lines(pipeline), read_tree(tree)
+        assert sum(expected.values()) > 0
+        assert list((expected - stored).items())[:3] == [], "lines that are missing"
+        assert list((stored - expected).items())[:3] == [], "lines that nobody wrote, or twice"
+        store = open_store(pipeline.store)
+        try:
+            account = audit(store, database=pipeline.store.database, since_ns=0, clock=clock)
+            assert account.bad == ()
+            assert account.summary()["stored_bytes"] == raw_bytes(tree)
+            if pods:
+                found = store.query("SELECT DISTINCT workload FROM logs WHERE pod LIKE 'web-%'")
+                assert found.rows == [("Deployment/web",)]
+        finally:
+            store.close()
+
+
+def test_embedded_bus(tmp_path: Path) -> None:
+    tree = shutil.copytree(RECORDED / "container-logs", tmp_path / "pods")
+    check_tree(tree, RECORDED / "pods.json", tmp_path / "data", None)
+
+
+@pytest.mark.real
+def test_real_kafka(tmp_path: Path, kafka: Kafka) -> None:
+    tree = shutil.copytree(RECORDED / "container-logs", tmp_path / "pods")
+    bus = f"kafka://{kafka.bootstrap}"
+    check_tree(tree, RECORDED / "pods.json", tmp_path / "data", bus)
+
+
+@pytest.mark.skipif(not EXTRA, reason="KUBELEDGER_TREES names no further trees")
+@pytest.mark.parametrize("tree", EXTRA, ids=str)
+def test_further_trees(tree: Path, tmp_path: Path) -> None:
+    check_tree(tree, None, tmp_path / "data", None)
