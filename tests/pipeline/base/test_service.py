@@ -1,0 +1,116 @@
+"""Telemetry, health and lifecycle of a service."""
+
+import io
+import json
+import os
+import signal
+import urllib.error
+import urllib.request
+
+import pytest
+
+from pipeline.base.clock import ManualClock
+from pipeline.base.errors import UsageError
+from pipeline.base.health import serve_health
+from pipeline.base.lifecycle import Stop
+from pipeline.base.telemetry import ServiceTelemetry, service_telemetry
+from pipeline.contract import metrics
+
+
+def get(address: tuple[str, int], path: str) -> tuple[int, str]:
+    url = f"http://{address[0]}:{address[1]}{path}"
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def test_events_are_json_lines_without_secrets() -> None:
+    out = io.StringIO()
+    telemetry = ServiceTelemetry("collect", stream=out, level="info")
+    telemetry.event("kubelet.refused", "warn", status=403, bearer_token="abc", password="x")
+    telemetry.event("noise", "debug")
+    (line,) = out.getvalue().splitlines()
+    event = json.loads(line)
+    assert event["event"] == "kubelet.refused"
+    assert event["status"] == 403
+    assert "abc" not in line
+    assert '"x"' not in line
+
+
+def test_forwarded_events_reach_the_second_sink() -> None:
+    sent: list[str] = []
+    telemetry = ServiceTelemetry(
+        "x", stream=io.StringIO(), forward=lambda name, line: sent.append(name + line["level"])
+    )
+    telemetry.event("a.b")
+    assert sent == ["a.binfo"]
+
+
+def test_metrics_and_health_over_http() -> None:
+    telemetry = ServiceTelemetry("collect", stream=io.StringIO())
+    telemetry.count(metrics.GAP_BYTES, 7, reason="deleted")
+    telemetry.gauge(metrics.OPEN_FILES, 3)
+    wrong: list[str] = []
+    with serve_health("127.0.0.1:0", telemetry, lambda: wrong[0] if wrong else None) as address:
+        status, text = get(address, "/metrics")
+        assert status == 200
+        assert 'kubeledger_gap_bytes_total{reason="deleted"} 7.0' in text
+        assert "kubeledger_open_files 3.0" in text
+        assert get(address, "/healthz") == (200, "ok\n")
+        wrong.append("bytes wait, none acknowledged for 61 s")
+        assert get(address, "/healthz") == (503, wrong[0] + "\n")
+        assert get(address, "/other")[0] == 404
+
+
+@pytest.mark.parametrize("address", ["9600", "127.0.0.1:", "host:http"])
+def test_bad_health_address(address: str) -> None:
+    telemetry = ServiceTelemetry("x", stream=io.StringIO())
+    with (
+        pytest.raises(UsageError, match="HOST:PORT"),
+        serve_health(address, telemetry, lambda: None),
+    ):
+        pass
+
+
+def test_port_in_use_is_said() -> None:
+    telemetry = ServiceTelemetry("x", stream=io.StringIO())
+    with serve_health("127.0.0.1:0", telemetry, lambda: None) as (host, port):
+        again = serve_health(f"{host}:{port}", telemetry, lambda: None)
+        with pytest.raises(UsageError, match="cannot listen"), again:
+            pass
+
+
+@pytest.mark.parametrize(
+    "environment", [{"KUBELEDGER_LOG_LEVEL": "loud"}, {"KUBELEDGER_FLUENT": "localhost"}]
+)
+def test_bad_telemetry_environment(environment: dict[str, str]) -> None:
+    with pytest.raises(UsageError, match="is not"):
+        service_telemetry("x", environment)
+
+
+def test_signals_set_the_wish_to_stop_and_old_handlers_return() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with Stop().on_signals() as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.wait(5)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_virtual_time_moves_by_hand_and_walls_can_jump() -> None:
+    clock = ManualClock(wall_ns=0)
+    clock.sleep(2.5)
+    clock.jump_wall(-3600)
+    assert clock.monotonic() == 1002.5
+    assert clock.wall_ns() == int(-3597.5 * 1e9)
+
+
+def test_metric_names_are_unique_and_well_formed() -> None:
+    names = [metric.name for metric in metrics.ALL]
+    assert len(set(names)) == len(names)
+    for metric in metrics.ALL:
+        assert metric.name.startswith("kubeledger_")
+        assert (metric.kind == "counter") == metric.name.endswith("_total")
+        assert metric.help.endswith(".")
