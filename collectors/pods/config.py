@@ -13,31 +13,38 @@ class PodsConfig(Settings):
     what the log path says: namespace, pod, uid, container."""
 
     kubelet_url: str = Field(
-        "", description="https://HOST:10250 of this node's kubelet; empty: do not ask it."
+        default="", description="https://HOST:10250 of this node's kubelet; empty: do not ask it."
     )
     token_file: Path | None = Field(
-        Path("/var/run/secrets/kubernetes.io/serviceaccount/token"),
+        default=Path("/var/run/secrets/kubernetes.io/serviceaccount/token"),
         description="Bearer token, read again for every request because it rotates.",
     )
     ca_file: Path | None = Field(
-        None, description="CA of the kubelet's serving certificate; the system's CAs if absent."
+        default=None,
+        description="CA of the kubelet's serving certificate; the system's CAs if absent.",
     )
     server_name: str = Field(
-        "", description="Name in the kubelet's certificate, when it is not the host of the URL."
+        default="",
+        description="Name in the kubelet's certificate, when it is not the host of the URL.",
     )
     insecure_skip_verify: bool = Field(
-        False,
+        default=False,
         description="Accept any certificate. Whoever answers then gets the token: labs only.",
     )
-    timeout_s: float = Field(5.0, gt=0, le=120, description="For connecting and for each read.")
+    timeout_s: float = Field(
+        default=5.0, gt=0, le=120, description="For connecting and for each read."
+    )
     refresh_s: float = Field(
-        30.0, ge=1, le=3600, description="How often all pods are read; new ones are read at once."
+        default=30.0,
+        ge=1,
+        le=3600,
+        description="How often all pods are read; new ones are read at once.",
     )
     max_body_bytes: int = Field(
-        32 << 20, ge=1 << 16, description="A longer answer of the kubelet is refused."
+        default=32 << 20, ge=1 << 16, description="A longer answer of the kubelet is refused."
     )
     files: tuple[Path, ...] = Field(
-        (), description="PodList, List or Pod JSON: files, or directories of *.json files."
+        default=(), description="PodList, List or Pod JSON: files, or directories of *.json files."
     )
 
     @field_validator("kubelet_url")

@@ -83,7 +83,10 @@ def _next(text: str, at: int, closing: str) -> int:
     at = _blank(text, at)
     if text[at] == closing:
         return at
-    return _skip(text, at, ",")
+    at = _skip(text, at, ",")
+    if text[at] == closing:
+        raise ValueError(f"nothing follows the comma before character {at}")
+    return at
 
 
 def _blank(text: str, at: int) -> int:
@@ -119,7 +122,7 @@ def pod_versions(pod: Mapping[str, Any], node: str) -> list[PodVersion]:
             owners=owners(metadata, labels),
             images=_bounded(images),
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (LookupError, TypeError, AttributeError) as error:
         raise DocumentError(f"not a pod: {error!r}") from error
     return [found, *_aliases(found, annotations.get(CONFIG_HASH))]
 
