@@ -134,29 +134,10 @@ def collect(config: Path | None) -> None:
     \b
     Example: kubeledger collect --config collect.yaml
     """
-    from collectors.pods.source import open_pods
 
-    from collectors import agent
-    from collectors.config import CollectConfig
-    from pipeline.base.clock import SystemClock
-    from pipeline.base.config import load
-    from pipeline.base.lifecycle import Stop
-    from pipeline.base.telemetry import service_telemetry
-    from pipeline.broker.open import open_broker
+    from collectors.service import run_collect
 
-    settings = load(CollectConfig, service="collect", path=config)
-    telemetry, clock = service_telemetry("collect", os.environ), SystemClock()
-    with Stop().on_signals() as stop:
-        broker = open_broker(settings.broker)
-        try:
-            with open_pods(
-                settings.pods, broker=broker, node=settings.node, telemetry=telemetry, clock=clock
-            ) as pods:
-                agent.run(
-                    settings, broker=broker, pods=pods, telemetry=telemetry, stop=stop, clock=clock
-                )
-        finally:
-            broker.close()
+    run_collect(config, os.environ)
 
 
 @cli.group()
@@ -172,32 +153,10 @@ def process_logs(config: Path | None) -> None:
     \b
     Example: kubeledger process logs --config process-logs.yaml
     """
-    from pipeline.logs_config import LogProcessorConfig
-    from pipeline.store.clickhouse import open_store
 
-    from pipeline import logs as processor
-    from pipeline.base.clock import SystemClock
-    from pipeline.base.config import load
-    from pipeline.base.lifecycle import Stop
-    from pipeline.base.telemetry import service_telemetry
-    from pipeline.broker.open import open_broker
+    from pipeline.console.processor import run_process_logs
 
-    settings = load(LogProcessorConfig, service="process-logs", path=config)
-    telemetry = service_telemetry("process-logs", os.environ)
-    with Stop().on_signals() as stop:
-        broker, store = open_broker(settings.broker), open_store(settings.store)
-        try:
-            processor.run(
-                settings,
-                broker=broker,
-                store=store,
-                telemetry=telemetry,
-                stop=stop,
-                clock=SystemClock(),
-            )
-        finally:
-            store.close()
-            broker.close()
+    run_process_logs(config, os.environ)
 
 
 @cli.command()
