@@ -382,7 +382,7 @@ def _say(text: str) -> None:
 def main() -> NoReturn:
     """Console script. Errors of ours are one message; everything else is a bug and shows."""
     try:
-        cli(standalone_mode=False)
+        cli(standalone_mode=False, prog_name="kubeledger")
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
     except click.ClickException as error:
