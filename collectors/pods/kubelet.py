@@ -1,12 +1,11 @@
 """GET /pods of this node's kubelet.
 
 One request, one connection: at two requests a minute a kept connection would only be one more
-thing that can go stale when certificates rotate. urllib3 is imported by the first request, so
-that an agent without a kubelet does not carry it. Authorisation of the kubelet's own API:
+thing that can go stale when certificates rotate. urllib3 and ssl are imported by the first request,
+so that an agent without a kubelet does not carry them. Authorisation of the kubelet's own API:
 k8s.io/kubernetes pkg/kubelet/server/auth.go and KEP-2862.
 """
 
-import ssl
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -15,6 +14,8 @@ from pipeline.base.clock import Clock
 from pipeline.base.errors import Unavailable
 
 if TYPE_CHECKING:
+    import ssl
+
     from urllib3 import BaseHTTPResponse, HTTPSConnectionPool
 
 _PIECE = 1 << 16
@@ -80,7 +81,9 @@ class Kubelet:
             assert_hostname=False if config.insecure_skip_verify else None,
         )
 
-    def _context(self) -> ssl.SSLContext:
+    def _context(self) -> "ssl.SSLContext":
+        import ssl
+
         config = self._config
         if config.insecure_skip_verify:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
