@@ -130,9 +130,9 @@ class EmbeddedPipeline(AbstractContextManager["EmbeddedPipeline"]):
         """Bytes on disk that the broker has not acknowledged; None while the collector does not
         answer."""
         metrics = self._metrics(COLLECT)
-        if metrics is None:
-            return None
-        return int(metrics.get(BACKLOG_BYTES.name, 0) + metrics.get(UNACKED_BYTES.name, 0))
+        if metrics is None or BACKLOG_BYTES.name not in metrics:
+            return None  # away, or its first round is not over
+        return int(metrics[BACKLOG_BYTES.name] + metrics.get(UNACKED_BYTES.name, 0))
 
     def lag(self) -> int:
         """Records in the bus that the processor has not confirmed."""
