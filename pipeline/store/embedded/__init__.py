@@ -1,0 +1,1 @@
+"""The embedded endpoint: the real ClickHouse engine behind a small server of its own."""

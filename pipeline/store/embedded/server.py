@@ -1,0 +1,174 @@
+"""`kubeledger store`: the engine of one directory behind native TCP and HTTP.
+
+State: the directory (see directory.py). Everything else belongs to a connection and ends with
+it. An INSERT that was acknowledged is in the engine's files: a killed process loses none of it.
+"""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from ipaddress import ip_address
+from pathlib import Path
+
+from pipeline.base.errors import Fatal, UsageError
+from pipeline.base.lifecycle import Stop
+from pipeline.store.embedded.directory import Endpoint, locked, remove_endpoint, write_endpoint
+from pipeline.store.embedded.engine import Engine
+from pipeline.store.embedded.failure import EngineError
+from pipeline.store.embedded.login import Login
+from pipeline.store.embedded.tcp import TcpClient
+from pipeline.store.embedded.watch import Watch
+
+MOST_CLIENTS = 512
+_GRACE_S = 10.0
+
+
+def serve(
+    data: Path,
+    tcp: str,
+    http: str | None,
+    *,
+    user: str = "default",
+    password: str = "",
+    stop: Stop,
+    on_ready: Callable[[Endpoint], None],
+) -> None:
+    """Serve until `stop`. Ports 0 are free ones. Raises UsageError for a directory in use, a
+    port that is taken, and an address beyond loopback without a password."""
+    for address in filter(None, (tcp, http)):
+        _check_exposure(address, password)
+    login = Login(user, password)
+    with ExitStack() as stack:
+        folder = stack.enter_context(locked(data))
+        tcp_socket = stack.enter_context(_listening(tcp))
+        http_socket = stack.enter_context(_listening(http)) if http else None
+        engine = stack.enter_context(_opened(folder))
+        watch = Watch()
+        watch.start()
+        stack.callback(watch.stop)
+        clients = _Clients(tcp_socket, engine, login, watch)
+        stack.enter_context(clients.accepting())
+        endpoint = _endpoint(tcp_socket, http_socket, login)
+        write_endpoint(data, endpoint)
+        stack.callback(remove_endpoint, data)
+        on_ready(endpoint)
+        while not stop.wait(3600):
+            pass
+
+
+def _endpoint(tcp: socket.socket, http: socket.socket | None, login: Login) -> Endpoint:
+    import os
+
+    host, port = tcp.getsockname()[:2]
+    http_port = http.getsockname()[1] if http else None
+    return Endpoint(os.getpid(), host, port, http_port, time.time(), login.user, login.required)
+
+
+def _split(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise UsageError(f"address {address!r} is not HOST:PORT, for example 127.0.0.1:9000")
+    return host.strip("[]"), int(port)
+
+
+def _check_exposure(address: str, password: str) -> None:
+    host, _ = _split(address)
+    try:
+        local = host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        local = False
+    if not local and not password:
+        raise UsageError(
+            f"{address} is reachable from other machines and no password is set; give "
+            "--password-file, or listen on 127.0.0.1"
+        )
+
+
+@contextmanager
+def _listening(address: str) -> Iterator[socket.socket]:
+    host, port = _split(address)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            raise UsageError(
+                f"cannot listen on {address}: {error.strerror}; stop what uses it or give "
+                "another port (0 takes a free one)"
+            ) from error
+        listener.listen(128)
+        yield listener
+    finally:
+        listener.close()
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[Engine]:
+    engine = Engine(folder)
+    try:
+        engine.open()
+    except EngineError as error:
+        raise Fatal(f"{folder}: the engine does not start: {error.message}") from error
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+class _Clients:
+    """Accepts connections, a thread for each."""
+
+    def __init__(self, listener: socket.socket, engine: Engine, login: Login, watch: Watch):
+        self._listener = listener
+        self._parts = (engine, login, watch)
+        self._lock = threading.Lock()
+        self._threads: dict[threading.Thread, socket.socket] = {}
+
+    @contextmanager
+    def accepting(self) -> Iterator[None]:
+        thread = threading.Thread(target=self._accept, name="accept")
+        thread.start()
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                self._listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+            self._finish()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return  # the listener was shut down
+            with self._lock:
+                if len(self._threads) >= MOST_CLIENTS:
+                    connection.close()
+                    continue
+                thread = threading.Thread(target=self._run, args=(connection,), name="client")
+                self._threads[thread] = connection
+            thread.start()
+
+    def _run(self, connection: socket.socket) -> None:
+        try:
+            TcpClient(connection, *self._parts).run()
+        finally:
+            with self._lock:
+                del self._threads[threading.current_thread()]
+
+    def _finish(self) -> None:
+        """No new packets from anybody; statements that run may end, then they are cancelled by
+        the closed connection."""
+        with self._lock:
+            left = dict(self._threads)
+        for connection in left.values():
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RD)
+        deadline = time.monotonic() + _GRACE_S
+        for thread in left:
+            thread.join(max(deadline - time.monotonic(), 0.1))
