@@ -81,6 +81,13 @@ def _escaped(match: re.Match[str]) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
+def json_text(document: Any) -> str:
+    """JSON on one line for every reader of lines, and harmless on a terminal: what would be
+    neither is escaped, which changes nothing of the value."""
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False)
+    return _DANGEROUS.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
+
+
 class JsonPrinter:
     """One object a line; numbers wider than 53 bits as text."""
 
@@ -119,7 +126,7 @@ class JsonPrinter:
         }
         if match is not None:
             document |= {"match": match, "group": self._group}
-        self._out.write(json.dumps(document, ensure_ascii=False) + "\n")
+        self._out.write(json_text(document) + "\n")
 
     def separator(self) -> None:
         self._group += 1

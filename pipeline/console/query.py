@@ -8,13 +8,12 @@ slip of the hand. The server's own client is there for that.
 
 import csv
 import itertools
-import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
 from pipeline.base.errors import UsageError
-from pipeline.console.output import harmless
+from pipeline.console.output import harmless, json_text
 from pipeline.console.values import as_cell, plain
 from pipeline.store.protocol import Row, Store, Stream
 
@@ -69,7 +68,7 @@ def _json(stream: Stream, out: TextIO) -> None:
     start = "[\n"
     for row in stream.rows:
         document = dict(zip(names, map(plain, row), strict=True))
-        out.write(start + json.dumps(document, ensure_ascii=False, allow_nan=False))
+        out.write(start + json_text(document))
         start = ",\n"
     out.write("[]\n" if start == "[\n" else "\n]\n")
 
