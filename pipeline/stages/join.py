@@ -75,7 +75,7 @@ def _direct(lines: Lines, chunks: list[PieceChunk]) -> Rows:
     raw = parsed.stream == RAW
     recs = np.array([chunk.rec for chunk in chunks], np.int64)
     origins = np.array([chunk.origin for chunk in chunks], np.int64)
-    spans = map(slice, parsed.begin.tolist(), parsed.end.tolist())
+    data, spans = parsed.text, zip(parsed.begin.tolist(), parsed.end.tolist(), strict=True)
     return Rows(
         ts=parsed.ts,
         stream=np.where(raw, np.uint8(STDOUT), parsed.stream),
@@ -85,7 +85,7 @@ def _direct(lines: Lines, chunks: list[PieceChunk]) -> Rows:
         interleaved=np.zeros(len(lines), np.int64),
         ko=recs[lines.chunk],
         origin=origins[lines.chunk],
-        bodies=list(map(parsed.text.__getitem__, spans)),
+        bodies=[data[begin:end] for begin, end in spans],
     )
 
 

@@ -107,7 +107,8 @@ class Refinery:
         data = raw[skip:] if skip else raw
         inside = raw[skip - 1] != 10 if skip else bool(event.flags & STARTS_MID_LINE)
         waits = self._piece is not None and file.file_id in self._piece.files
-        if waits and (inside or file.pod != pod or file.next < event.offset):
+        changes = inside or file.pod != pod or file.next < event.offset
+        if waits and (changes or file.middle() is not None):
             self._flush()
         if file.next < event.offset:  # bytes are missing: nothing may be joined across
             self._close(file, rec)

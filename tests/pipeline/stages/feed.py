@@ -1,5 +1,6 @@
 """Feeding bytes to the stages in tests: chunks of any cut, batches of any length."""
 
+import itertools
 from collections.abc import Sequence
 
 import crc32c
@@ -51,7 +52,7 @@ def chunks_of(data: bytes, cuts: Sequence[int], **other) -> list[tuple[Chunk, by
     never inside what may be a header: lines are cut when they are longer than a record."""
     edges = sorted({0, len(data), *(_allowed(data, cut % (len(data) + 1)) for cut in cuts)})
     found = []
-    for start, stop in zip(edges, edges[1:], strict=False):
+    for start, stop in itertools.pairwise(edges):
         flags = STARTS_MID_LINE if start and data[start - 1] != 10 else 0
         raw = data[start:stop]
         event = chunk(raw, start, last=stop == len(data), flags=flags, **other)
