@@ -26,11 +26,13 @@ from pipeline.contract.record import PodVersion, encode_pod
 
 REPEAT_S = 24 * 3600.0
 FORGET_S = 3600.0  # a pod that is gone is kept this long: its last lines may still be read
+_NEVER = float("-inf")
 
 
 @dataclass(slots=True)
 class _Entry:
-    content: PodVersion  # with the version last sent
+    content: PodVersion  # version 0, as it comes from the list
+    version: int  # last sent
     sent: float
     seen: float
     acknowledged: int = 0
@@ -72,8 +74,7 @@ class Publisher:
             entry = self._entries.get(pod.uid)
             if entry is not None:
                 entry.seen = now
-                same = replace(entry.content, version=0) == pod
-                if same and now - entry.sent < REPEAT_S:
+                if pod == entry.content and now - entry.sent < REPEAT_S:
                     continue
             self._send(pod, entry, now)
             sent += 1
@@ -83,16 +84,18 @@ class Publisher:
 
     def _send(self, pod: PodVersion, entry: _Entry | None, now: float) -> None:
         version = self._clock.wall_ns() // 1_000_000
-        if entry is not None:
-            version = max(version, entry.content.version + 1)
-        content = replace(pod, version=version)
         if entry is None:
-            entry = _Entry(content, sent=now, seen=now)
-            self._entries[pod.uid] = entry
-        entry.content, entry.sent = content, now
+            entry = self._entries[pod.uid] = _Entry(pod, version, sent=_NEVER, seen=now)
+        else:
+            version = max(version, entry.version + 1)
+            entry.content, entry.version, entry.sent = pod, version, _NEVER
         future = self._producer.send(
-            topics.PODS, key=pod.uid.encode(), value=encode_pod(content), headers=()
+            topics.PODS,
+            key=pod.uid.encode(),
+            value=encode_pod(replace(pod, version=version)),
+            headers=(),
         )
+        entry.sent = now  # not before: what could not be handed over is tried again
         self._telemetry.count(metrics.POD_VERSIONS)
         future.add_done_callback(lambda done: self._settle(entry, version, done))
 
@@ -107,7 +110,7 @@ class Publisher:
                 return
             entry.refused = True
             if not isinstance(error, Rejected):
-                entry.sent = float("-inf")  # the next look sends it again
+                entry.sent = _NEVER  # the next look sends it again
         self._telemetry.count(metrics.PRODUCE_ERRORS, reason="pod")
         self._telemetry.event(
             "pod-version-refused",

@@ -260,6 +260,21 @@ def test_a_refused_record_is_known_as_unknown_and_a_lost_one_is_sent_again() -> 
     assert bench.source.version("lost") == bench.producer.sent[2][0].version
 
 
+def test_what_could_not_be_handed_over_is_tried_again() -> None:
+    bench = Bench()
+    bench.kubelet.pods = [pod()]
+    send, bench.producer.send = bench.producer.send, refuse  # type: ignore[method-assign]
+    with pytest.raises(Unavailable):
+        bench.source.step()
+    bench.producer.send = send  # type: ignore[method-assign]
+    bench.pass_time(31)
+    assert len(bench.producer.sent) == 1
+
+
+def refuse(*_: Any, **__: Any) -> Any:
+    raise Unavailable("the client is closed")
+
+
 def write(path: Path, *pods: dict[str, Any]) -> None:
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps({"kind": "List", "items": [p | {"kind": "Pod"} for p in pods]}))
