@@ -16,6 +16,21 @@ from tests.pipeline.console.engine import EngineStore
 CLOCK = ManualClock()
 NOW = CLOCK.wall_ns()
 SECOND = 1_000_000_000
+DEFAULTS: dict[str, Any] = {
+    "namespace": "shop",
+    "workload": "Deployment/web",
+    "pod": "web-1",
+    "container": "http",
+    "node": "n",
+    "stream": 1,
+    "level": "info",
+    "body": "hello",
+    "file_id": 1,
+    "off": 0,
+    "kp": 0,
+    "ko": 0,
+    "ago": 0.0,
+}
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +56,7 @@ def put(store: EngineStore, *rows: dict[str, Any]) -> None:
     """Rows with what matters to the test; the rest has defaults. `ago` is in seconds."""
     lines = []
     for given in rows:
-        row: dict[str, Any] = {"namespace": "shop", "workload": "Deployment/web", "pod": "web-1", "stream": 1,
-               "level": "info", "body": "hello", "file_id": 1, "off": 0, "kp": 0, "ko": 0,
-               "container": "http", "node": "n", "ago": 0.0} | given  # fmt: skip
+        row = DEFAULTS | given
         ns = NOW - int(row.pop("ago") * SECOND)
         values = [f"'{v}'" if isinstance(v, str) else str(v) for v in row.values()]
         lines.append(f"(fromUnixTimestamp64Nano({ns}, 'UTC'), {', '.join(values)})")
