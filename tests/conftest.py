@@ -8,6 +8,14 @@ import pytest
 from tests.real.kafka import KafkaNode, RealPartMissing, start_kafka
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    # kafka-python reads its message schemas with a function that Python 3.11 deprecated
+    config.addinivalue_line(
+        "filterwarnings",
+        r"ignore:(read|open)_text is deprecated:DeprecationWarning",
+    )
+
+
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaNode]:
     """A real Apache Kafka node. Use fresh topic names: it is shared by the whole run. Mark the

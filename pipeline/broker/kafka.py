@@ -43,7 +43,7 @@ class KafkaBroker:
 
     def consumer(self, group: str) -> KafkaBusConsumer:
         options = self._options() | group_options(group, self._config.session_timeout_s)
-        return KafkaBusConsumer(connect(kafka.KafkaConsumer, options), group)
+        return KafkaBusConsumer(connect(kafka.KafkaConsumer, options), group, self._clock)
 
     def reader(self) -> KafkaBusReader:
         return KafkaBusReader(connect(kafka.KafkaConsumer, self._options() | FETCH_OPTIONS))
@@ -52,7 +52,8 @@ class KafkaBroker:
         options: dict[str, Any] = self._options()
         for name in ("metrics_enabled", "allow_auto_create_topics"):
             del options[name]  # the library's admin client does not know them
-        return KafkaBusAdmin(connect(kafka.KafkaAdminClient, options), ",".join(self._servers))
+        client = connect(kafka.KafkaAdminClient, options)
+        return KafkaBusAdmin(client, ",".join(self._servers), self._clock)
 
     def close(self) -> None:
         """Each client holds its own connections."""

@@ -7,6 +7,7 @@ from typing import Any
 import kafka.errors
 from kafka.admin import ConfigResource, ConfigResourceType, OffsetSpec
 
+from pipeline.base.clock import Clock
 from pipeline.broker.admin import difference, fatal_differences, missing
 from pipeline.broker.kafka_consumer import theirs
 from pipeline.broker.kafka_options import foreign_errors
@@ -15,13 +16,21 @@ from pipeline.broker.protocol import TopicPartition
 from pipeline.contract.topics import TopicSpec
 
 MAX_MESSAGE_BYTES = 1_048_588  # the broker's own default: our largest record and its framing
+ANY_TIME_MS = (1 << 63) - 1
+COORDINATOR_S = 15.0
+COORDINATOR_MOVES = (
+    kafka.errors.CoordinatorNotAvailableError,
+    kafka.errors.CoordinatorLoadInProgressError,
+    kafka.errors.NotCoordinatorError,
+)
 HOUR_MS = 3_600_000
 
 
 class KafkaBusAdmin:
     """`client` is a connected KafkaAdminClient."""
 
-    def __init__(self, client: Any, servers: str) -> None:
+    def __init__(self, client: Any, servers: str, clock: Clock) -> None:
+        self._clock = clock
         self._client = client
         self._servers = servers
 
@@ -56,7 +65,7 @@ class KafkaBusAdmin:
         with foreign_errors(f"asking for the lag of group {group}"):
             ends = self._offsets(tps, OffsetSpec.LATEST)
             starts = self._offsets(tps, OffsetSpec.EARLIEST)
-            commits = self._client.list_group_offsets({group: [theirs(tp) for tp in tps]})
+            commits = self._commits(group, [theirs(tp) for tp in tps])
         done = {tp.partition: commit.offset for tp, commit in commits.get(group, {}).items()}
         lag = {}
         for tp in tps:
@@ -67,6 +76,19 @@ class KafkaBusAdmin:
     def close(self) -> None:
         with foreign_errors("closing the admin client"):
             self._client.close()
+
+    def _commits(self, group: str, tps: list[Any]) -> Mapping[str, Any]:
+        """A cluster that has never had a group makes its offsets topic now, and says so by an
+        error."""
+        deadline = self._clock.monotonic() + COORDINATOR_S
+        while True:
+            try:
+                found: Mapping[str, Any] = self._client.list_group_offsets({group: tps})
+                return found
+            except COORDINATOR_MOVES:
+                if self._clock.monotonic() > deadline:
+                    raise
+            self._clock.sleep(0.2)
 
     def _describe(self, topics: list[str]) -> dict[str, list[Any]]:
         """Topic -> its partitions; without those that do not exist."""
@@ -143,6 +165,8 @@ def topic_configs(spec: TopicSpec) -> dict[str, str]:
         "retention.ms": str(spec.retention_hours * HOUR_MS) if spec.retention_hours else "-1",
         "cleanup.policy": "compact,delete" if spec.compacted else "delete",
         "max.message.bytes": str(MAX_MESSAGE_BYTES),
+        # a node whose clock is ahead must not have its logs refused (Kafka 4 would, past 1 h)
+        "message.timestamp.after.max.ms": str(ANY_TIME_MS),
     }
 
 

@@ -16,6 +16,7 @@ import kafka
 from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from kafka.structs import OffsetAndMetadata
 
+from pipeline.base.clock import Clock
 from pipeline.base.errors import Fenced, UsageError
 from pipeline.broker.kafka_options import Options, foreign_errors
 from pipeline.broker.limits import POLL_BYTES, POLL_RECORDS, check_metadata, unknown_topic
@@ -61,8 +62,9 @@ class _Listener(kafka.ConsumerRebalanceListener):  # type: ignore[misc]
 class KafkaBusConsumer:
     """One thread. `client` is a connected KafkaConsumer."""
 
-    def __init__(self, client: Any, group: str) -> None:
+    def __init__(self, client: Any, group: str, clock: Clock) -> None:
         self._client = client
+        self._clock = clock
         self._group = group
         self._news: deque[tuple[bool, Partitions]] = deque()
         self._mine: Partitions = frozenset()
@@ -81,15 +83,20 @@ class KafkaBusConsumer:
     def poll(self, timeout_s: float) -> list[Record]:
         if self._on_assigned is None:
             raise UsageError("poll needs a subscription: call `subscribe` first")
-        with foreign_errors(f"polling group {self._group}"):
-            fetched = self._client.poll(timeout_ms=int(timeout_s * 1000))
-        fresh = self._announce(fetched)
-        records = []
-        for theirs, batch in fetched.items():
-            tp = TopicPartition(theirs.topic, theirs.partition)
-            if tp in self._mine and tp not in fresh:
-                records += [record(r) for r in batch]
-        return records
+        deadline = self._clock.monotonic() + timeout_s
+        left = timeout_s
+        while True:
+            with foreign_errors(f"polling group {self._group}"):
+                fetched = self._client.poll(timeout_ms=int(max(left, 0) * 1000))
+            fresh = self._announce(fetched)
+            records = []
+            for found, batch in fetched.items():
+                tp = TopicPartition(found.topic, found.partition)
+                if tp in self._mine and tp not in fresh:
+                    records += [record(r) for r in batch]
+            left = deadline - self._clock.monotonic()
+            if records or left <= 0:
+                return records
 
     def seek(self, tp: TopicPartition, offset: int) -> None:
         self._must_hold([tp])

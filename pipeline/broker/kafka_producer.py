@@ -1,13 +1,18 @@
 """The producer on Apache Kafka: acks=all, idempotent, and never giving a record up by itself.
 
+`send` only queues. A thread, the feeder, hands what has gathered for `GATHER_S` to kafka-python in
+one go: waking its network thread once for many records is most of what saves CPU at low rates.
+
 kafka-python delivers in order and once while its producer session lives. When it drops a batch
 (the broker lost the session's state, an epoch was fenced, permission was withdrawn) the records
 behind it would overtake it. Then the whole client is ended at once, on its own thread, before it
 can send more, and another one sends everything unacknowledged again in the first order: order is
-kept, and a record may come twice, which readers of log files trim by offset.
+kept, and a record may come twice, which readers of log files trim by offset. Those records go one
+by one: a batch fails as a whole, and kafka-python goes on to fail innocent records with the same
+error, so only a record that was refused while it was alone is Rejected.
 
 State, under `_lock`: `_pending` is what is not acknowledged, in order of `send`; `_waiting` is
-the part of it that was not handed to the client. A thread, `mender`, sleeps while all is well.
+the part of it that was not handed to the client. Up to number `_alone_until` records go alone.
 """
 
 import itertools
@@ -26,7 +31,7 @@ import kafka.errors
 from pipeline.base.clock import Clock
 from pipeline.base.errors import Fatal, KubeledgerError, Rejected, Unavailable
 from pipeline.broker.kafka_options import REFUSED, Options, connect, translate
-from pipeline.broker.limits import choose_partition, refusal, unknown_topic
+from pipeline.broker.limits import choose_partition, record_bytes, refusal, unknown_topic
 from pipeline.broker.protocol import Position
 from pipeline.contract.record import Headers
 
@@ -35,12 +40,13 @@ PRODUCER_OPTIONS: Options = {
     "enable_idempotence": True,
     "compression_type": None,  # values are compressed already
     "delivery_timeout_ms": float("inf"),
-    "linger_ms": 0,
-    "batch_size": 256 << 10,
+    "linger_ms": 2,  # the time the feeder needs to hand over what has gathered
+    "batch_size": 900_000,  # below max.message.bytes
     "max_request_size": 8 << 20,  # of a request; records are bounded before
     "max_block_ms": 2_000,
-    "send_buffer_bytes": None,
 }
+GATHER_S = 0.1
+GATHER_BYTES = 1 << 20  # so much is handed over at once
 _RETRY_S = (0.2, 5.0)
 _CLOSE_S = 5.0
 
@@ -58,6 +64,7 @@ class _Send:
     headers: list[tuple[str, bytes]]
     partition: int | None
     timestamp_ms: int
+    size: int
 
 
 class KafkaBusProducer:
@@ -70,23 +77,27 @@ class KafkaBusProducer:
         self._clock = clock
         self._notice = notice
         self._topic_exists = topic_exists
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
         self._numbers = itertools.count()
         self._pending: dict[int, _Send] = {}
         self._waiting: deque[_Send] = deque()
         self._known: set[str] = set()
         self._client: Any = None
         self._retired: Any = None
+        self._waiting_bytes = 0
+        self._alone_until = -1
+        self._alone: int | None = None  # the number of the one record in flight
         self._closed = threading.Event()
-        self._wake = threading.Event()
+        self._work = threading.Event()  # something waits
+        self._urgent = threading.Event()  # hand over now, do not gather
         self._acknowledged = threading.Condition()
         self._flushing = 0
         self._troubled = False
-        self._mender = threading.Thread(target=self._run, name="bus-mender", daemon=True)
+        self._feeder = threading.Thread(target=self._run, name="bus-feeder", daemon=True)
 
     def start(self) -> "KafkaBusProducer":
-        self._wake.set()
-        self._mender.start()
+        self._work.set()  # connect
+        self._feeder.start()
         return self
 
     def send(
@@ -105,20 +116,24 @@ class KafkaBusProducer:
             future.set_exception(refused)
             return future
         stamp = self._clock.wall_ns() // 1_000_000 if timestamp_ms is None else timestamp_ms
+        size = record_bytes(key, value, headers)
         with self._lock:
-            send = _Send(
-                future, next(self._numbers), topic, key, value, list(headers), partition, stamp
-            )
             if self._closed.is_set():
                 future.set_exception(Unavailable("the producer is closed"))
                 return future
-            self._pending[send.number] = send
-            if self._waiting or not self._hand_over(send):
-                self._waiting.append(send)
-                self._wake.set()
+            number = next(self._numbers)
+            send = _Send(future, number, topic, key, value, list(headers), partition, stamp, size)
+            self._pending[number] = send
+            self._waiting.append(send)
+            self._waiting_bytes += size
+            if self._waiting_bytes > GATHER_BYTES:
+                self._urgent.set()
+            if not self._work.is_set():
+                self._work.set()
         return future
 
     def flush(self, timeout_s: float) -> bool:
+        self._urgent.set()
         with self._acknowledged:
             self._flushing += 1
             try:
@@ -130,8 +145,9 @@ class KafkaBusProducer:
         self.flush(timeout_s)
         with self._lock:
             self._closed.set()
-        self._wake.set()
-        self._mender.join(_CLOSE_S)
+        self._work.set()
+        self._urgent.set()
+        self._feeder.join(_CLOSE_S)
         client, self._client = self._client, None
         for ended in (client, self._retired):
             if ended is not None:
@@ -140,7 +156,7 @@ class KafkaBusProducer:
             self._settle(send, Unavailable("closed before Kafka acknowledged this record"))
 
     def _hand_over(self, send: _Send) -> bool:
-        """Give it to the client, under the lock. False: it has to wait."""
+        """Give it to the client. False: it has to wait."""
         client = self._client
         if client is None or send.topic not in self._known:
             return False
@@ -177,14 +193,19 @@ class KafkaBusProducer:
     def _on_failed(self, send: _Send, client: Any, error: BaseException) -> None:
         """On the client's thread, before it goes on with the partition."""
         if client is not self._client:
-            return  # fails together with its client; `_mend` sends it again
-        if isinstance(error, REFUSED):
-            self._settle(send, translate(f"sending to {send.topic}", error))
-            return
+            return  # fails together with its client; the feeder sends it again
+        refused = self._alone == send.number and isinstance(error, REFUSED)
+        problem = translate(f"sending to {send.topic}", error)
+        self._alone_until = max(self._pending, default=-1)
         self._retired, self._client = client, None
         client._sender.force_close()  # close() would first wait for what cannot be sent
-        self._trouble(translate(f"sending to {send.topic}", error))
-        self._wake.set()
+        if refused:
+            self._settle(send, problem)
+        else:
+            self._trouble(problem)
+        self._work.set()
+        self._urgent.set()
+        self._notify()
 
     def _settle(self, send: _Send, outcome: Position | KubeledgerError) -> None:
         if self._pending.pop(send.number, None) is None:
@@ -194,48 +215,81 @@ class KafkaBusProducer:
                 send.future.set_result(outcome)
             else:
                 send.future.set_exception(outcome)
-        if self._flushing:
+        self._notify()
+
+    def _notify(self) -> None:
+        if self._flushing or self._alone is not None:
             with self._acknowledged:
                 self._acknowledged.notify_all()
 
     def _run(self) -> None:
         pause_s = _RETRY_S[0]
-        while not self._closed.is_set():
-            self._wake.wait()
-            self._wake.clear()
+        while True:
+            self._work.wait()
+            self._work.clear()
+            if self._closed.is_set():
+                return
+            self._urgent.wait(GATHER_S)
+            self._urgent.clear()
             try:
-                done = self._mend()
+                done = self._feed()
             except KubeledgerError as error:
                 self._trouble(error)
                 done = False
             if done:
                 pause_s = _RETRY_S[0]
             else:
-                self._wake.set()
+                self._work.set()
                 self._closed.wait(pause_s)
                 pause_s = min(pause_s * 2, _RETRY_S[1])
 
-    def _mend(self) -> bool:
+    def _feed(self) -> bool:
         """Connect if need be, and hand over what waits. True when nothing waits any more."""
         if self._client is None:
-            retired, self._retired = self._retired, None
-            if retired is not None:
-                _end(retired)
-            client = connect(kafka.KafkaProducer, self._options)
-            with self._lock:
-                self._known.clear()
-                self._waiting = deque(self._pending.values())
-                self._client = client
+            self._reconnect()
         for topic in {send.topic for send in self._snapshot()} - self._known:
             self._learn(topic)
-        with self._lock:
-            while self._waiting and self._hand_over(self._waiting[0]):
-                self._waiting.popleft()
-            done = self._client is not None and not self._waiting
-        if done and self._troubled:
+        while self._client is not None and (send := self._next()) is not None:
+            if not self._hand_over_in_turn(send):
+                return False
+        if self._troubled and self._client is not None:
             self._troubled = False
             self._notice("Kafka takes records again")
-        return done
+        return self._client is not None
+
+    def _hand_over_in_turn(self, send: _Send) -> bool:
+        client = self._client
+        self._alone = send.number if send.number <= self._alone_until else None
+        if not self._hand_over(send):
+            return False
+        with self._lock:
+            if self._waiting and self._waiting[0] is send:
+                self._waiting.popleft()
+                self._waiting_bytes -= send.size
+        if self._alone is None:
+            return True
+        with self._acknowledged:
+            while send.number in self._pending and self._client is client:
+                if self._closed.is_set():
+                    return False
+                self._acknowledged.wait(1.0)
+        self._alone = None
+        return self._client is client
+
+    def _reconnect(self) -> None:
+        retired, self._retired = self._retired, None
+        if retired is not None:
+            _end(retired)
+        client = connect(kafka.KafkaProducer, self._options)
+        with self._lock:
+            self._known.clear()
+            self._waiting = deque(self._pending.values())
+            self._waiting_bytes = sum(send.size for send in self._waiting)
+            self._client = client
+
+    def _next(self) -> _Send | None:
+        with self._lock:
+            return self._waiting[0] if self._waiting else None
 
     def _snapshot(self) -> list[_Send]:
         with self._lock:
@@ -256,6 +310,7 @@ class KafkaBusProducer:
         with self._lock:
             failed = [send for send in self._waiting if send.topic == topic]
             self._waiting = deque(send for send in self._waiting if send.topic != topic)
+            self._waiting_bytes -= sum(send.size for send in failed)
         for send in failed:
             self._settle(send, Fatal(str(missing)))
 

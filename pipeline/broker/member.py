@@ -38,6 +38,7 @@ class GroupConsumer:
         self._mine: Partitions = frozenset()
         self._generation = -1
         self._next_beat = 0.0
+        self._closed = False
 
     def subscribe(self, topics: Sequence[str], *, on_assigned: Change, on_revoked: Change) -> None:
         specs = self._store.specs()
@@ -85,6 +86,9 @@ class GroupConsumer:
             self._store.commit(self._group, commits)
 
     def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
         try:
             self._give_back()
             if self._topics:

@@ -45,6 +45,7 @@ class SqliteProducer:
         self._closing = False
         self._ended: KubeledgerError | None = None
         self._troubled = False
+        self._batch_bytes = BATCH_BYTES
         self._next_sweep = 0.0
         self._thread = threading.Thread(target=self._run, name="bus-producer", daemon=True)
 
@@ -92,7 +93,7 @@ class SqliteProducer:
             self._closing = True
             self._changed.notify_all()
         self._thread.join(timeout_s)
-        self._end(Unavailable("the producer was closed before this record was durable"))
+        self._end(Unavailable("closed before this record was durable"))
         self._thread.join(1.0)
 
     def _run(self) -> None:
@@ -148,12 +149,13 @@ class SqliteProducer:
         with self._changed:
             for send in self._queue:
                 size += send.size
-                if batch and (size > BATCH_BYTES or len(batch) == BATCH_RECORDS):
+                if batch and (size > self._batch_bytes or len(batch) == BATCH_RECORDS):
                     break
                 batch.append(send)
         return batch
 
     def _settle(self, batch: list[Send], outcomes: list[Outcome]) -> None:
+        self._batch_bytes = BATCH_BYTES
         if self._troubled:
             self._troubled = False
             self._notice("the bus takes records again")
@@ -184,6 +186,7 @@ class SqliteProducer:
         if not self._troubled:
             self._troubled = True
             self._notice(str(error))
+        self._batch_bytes //= 2  # what is left of the disk may do for a part of it
         with self._changed:
             self._changed.wait_for(lambda: self._ended is not None, _RETRY_S)
             return self._ended is None
