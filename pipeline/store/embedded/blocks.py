@@ -9,11 +9,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from pipeline.store.embedded.columns import UnknownLayout, layout
-from pipeline.store.embedded.wire import Source, string, varint
-
-CUSTOM_SERIALIZATION = 54454
-# is_overflows = 0, bucket_num = -1, end of fields
-BLOCK_INFO = b"\x01\x00\x02\xff\xff\xff\xff\x00"
+from pipeline.store.embedded.wire import Source
+from pipeline.store.format import BLOCK_INFO, CUSTOM_SERIALIZATION, string, varint
 
 
 class Columns(NamedTuple):

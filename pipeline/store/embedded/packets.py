@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pipeline.store.embedded.blocks import Columns, empty_block
 from pipeline.store.embedded.failure import EngineError
 from pipeline.store.embedded.sql import tokens
-from pipeline.store.embedded.wire import Malformed, Source, string, varint
+from pipeline.store.embedded.wire import Malformed, Source
+from pipeline.store.format import string, varint
 
 REVISION = 54460
 OLDEST_CLIENT = 54429  # settings as strings

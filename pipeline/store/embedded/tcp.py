@@ -22,15 +22,8 @@ from pipeline.store.embedded.packets import Counts, Query
 from pipeline.store.embedded.session import Session
 from pipeline.store.embedded.sql import Insert, Statement, identifier, parse
 from pipeline.store.embedded.watch import Watch
-from pipeline.store.embedded.wire import (
-    Closed,
-    Malformed,
-    Source,
-    frames,
-    read_frame,
-    string,
-    varint,
-)
+from pipeline.store.embedded.wire import Closed, Malformed, Source, frames, read_frame
+from pipeline.store.format import string, varint
 
 _RECEIVE_BYTES = 1 << 18
 _SEND_TIMEOUT = struct.pack("ll", 300, 0)  # a client that stops reading is given up

@@ -20,20 +20,6 @@ class Malformed(ValueError):
     """Bytes that the protocol does not allow; the connection cannot go on."""
 
 
-def varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
-def string(text: str | bytes) -> bytes:
-    data = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
-    return varint(len(data)) + data
-
-
 class Source:
     """Bytes that arrive while they are read. `refill` gives more, or raises Closed.
 
