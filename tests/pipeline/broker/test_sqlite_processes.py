@@ -1,0 +1,184 @@
+"""Many processes on one bus file, killed with SIGKILL and stopped with SIGSTOP on the way."""
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.base.errors import Fenced
+from pipeline.broker.protocol import Commit, TopicPartition
+from pipeline.broker.sqlite import SqliteBroker, SqliteConsumer
+from pipeline.contract.topics import TopicSpec
+from tests.pipeline.broker.processes import GROUP, SESSION_S, TOPIC, consume, produce
+
+PARTITIONS = 4
+SPAWN = multiprocessing.get_context("spawn")
+PATIENCE_S = 60.0
+
+
+@contextmanager
+def running(target: Callable[..., None], *arguments: Any) -> Iterator[BaseProcess]:
+    process = SPAWN.Process(target=target, args=arguments)
+    process.start()
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.join()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    made = tmp_path / "bus.db"
+    admin = SqliteBroker(made).admin()
+    admin.ensure([TopicSpec(TOPIC, PARTITIONS, 0, compacted=False)], create=True)
+    admin.close()
+    return made
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, "this did not happen in time"
+        time.sleep(0.02)
+
+
+def lines(file: Path) -> list[bytes]:
+    """Whole lines only: the last may be cut off by a kill."""
+    data = file.read_bytes() if file.exists() else b""
+    return data[: data.rfind(b"\n") + 1].splitlines()
+
+
+def stored(path: Path) -> dict[tuple[bytes, int], list[tuple[int, int]]]:
+    """(producer, number) -> where it is."""
+    reader = SqliteBroker(path).reader()
+    reader.assign([TopicPartition(TOPIC, n) for n in range(PARTITIONS)])
+    found: dict[tuple[bytes, int], list[tuple[int, int]]] = {}
+    while records := reader.poll(0):
+        for record in records:
+            name, number = (record.value or b"").split(b" ")[:2]
+            place = (record.partition, record.offset)
+            found.setdefault((name, int(number)), []).append(place)
+    reader.close()
+    return found
+
+
+def test_a_killed_producer_loses_nothing_that_was_acknowledged(path: Path, tmp_path: Path) -> None:
+    for turn in range(3):
+        noted = tmp_path / f"acknowledged-{turn}"
+        with running(produce, str(path), f"p{turn}", 1_000_000, str(noted)) as process:
+            until(lambda noted=noted: len(lines(noted)) > 100)  # type: ignore[misc]
+            process.kill()
+            process.join()
+        found = stored(path)
+        assert all((b"p%d" % turn, int(number)) in found for number in lines(noted))
+        assert all(len(places) == 1 for places in found.values())
+    for partition in range(PARTITIONS):
+        offsets = sorted(
+            offset for places in stored(path).values() for p, offset in places if p == partition
+        )
+        assert offsets == list(range(len(offsets)))  # no holes, no repetitions
+
+
+def test_many_writers_wait_for_each_other(path: Path, tmp_path: Path) -> None:
+    with (
+        running(produce, str(path), "a", 150, str(tmp_path / "a")) as one,
+        running(produce, str(path), "b", 150, str(tmp_path / "b")) as two,
+        running(produce, str(path), "c", 150, str(tmp_path / "c")) as three,
+    ):
+        for process in (one, two, three):
+            process.join(PATIENCE_S)
+            assert process.exitcode == 0
+    found = stored(path)
+    assert len(found) == 450
+    for name in (b"a", b"b", b"c"):  # order per partition as sent
+        for partition in range(PARTITIONS):
+            places = [
+                place[1]
+                for number in range(150)
+                for place in found[name, number]
+                if place[0] == partition
+            ]
+            assert places == sorted(places)
+
+
+def test_killed_members_are_replaced_and_nothing_is_committed_twice(
+    path: Path, tmp_path: Path
+) -> None:
+    total = 400
+    seen = [tmp_path / f"seen-{n}" for n in range(4)]
+    producer = SqliteBroker(path).producer()
+    for number in range(total):
+        producer.send(TOPIC, key=b"k", value=b"p %d" % number, partition=number % PARTITIONS)
+    assert producer.flush(30)
+    producer.close(5)
+
+    def committed() -> list[tuple[int, int, int]]:
+        rows = [tuple(map(int, line.split())) for file in seen for line in lines(file)]
+        return [(a, b, c) for a, b, c in rows]
+
+    with (
+        running(consume, str(path), str(seen[0]), 3) as first,
+        running(consume, str(path), str(seen[1]), 3),
+    ):
+        until(lambda: len(lines(seen[0])) > 5)
+        first.kill()
+        first.join()
+        with running(consume, str(path), str(seen[2]), 3) as third:
+            until(lambda: len(lines(seen[2])) > 5)
+            third.kill()
+            third.join()
+            with running(consume, str(path), str(seen[3]), 50):
+                admin = SqliteBroker(path).admin()
+                until(lambda: sum(admin.group_lag(GROUP, TOPIC).values()) == 0)
+                admin.close()
+    covered = [(p, n) for p, start, stop in committed() for n in range(start, stop + 1)]
+    assert len(covered) == len(set(covered))
+    missing = PARTITIONS * (total // PARTITIONS) - len(covered)
+    assert missing <= 2 * 50  # a kill between a commit and its note in the file
+
+
+def test_a_stopped_member_is_expelled_and_then_fenced(path: Path) -> None:
+    """The member in this process plays the successor; the stopped one is another process."""
+    broker = SqliteBroker(path, session_timeout_s=SESSION_S)
+    successor = broker.consumer(GROUP)
+    successor.subscribe([TOPIC], on_assigned=lambda _: None, on_revoked=lambda _: None)
+    everything = frozenset(TopicPartition(TOPIC, n) for n in range(PARTITIONS))
+    with running(consume, str(path), os.devnull, 1) as process:
+        until(lambda: polled(successor) and 0 < len(successor.assignment()) < PARTITIONS)
+        assert process.pid is not None
+        os.kill(process.pid, signal.SIGSTOP)
+        until(lambda: polled(successor) and successor.assignment() == everything)
+        successor.commit({tp: Commit(0, "mine") for tp in everything})
+        os.kill(process.pid, signal.SIGCONT)  # it joins again and gets its share, not before
+        until(lambda: polled(successor) and 0 < len(successor.assignment()) < PARTITIONS)
+    (lost, *_) = everything - successor.assignment()
+    with pytest.raises(Fenced):
+        successor.commit({lost: Commit(1)})
+    successor.close()
+
+
+def test_a_busy_member_is_not_expelled(path: Path) -> None:
+    broker = SqliteBroker(path, session_timeout_s=0.6)
+    busy, other = broker.consumer(GROUP), broker.consumer(GROUP)
+    for member in (busy, other):
+        member.subscribe([TOPIC], on_assigned=lambda _: None, on_revoked=lambda _: None)
+    until(lambda: polled(busy) and polled(other) and len(busy.assignment()) == 2)
+    mine = busy.assignment()
+    working_until = time.monotonic() + 1.5  # longer than the session
+    until(lambda: polled(other) and time.monotonic() > working_until)
+    busy.commit({tp: Commit(0, "done") for tp in mine})
+    busy.close()
+    other.close()
+
+
+def polled(member: SqliteConsumer) -> bool:
+    member.poll(0.05)
+    return True
