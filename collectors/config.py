@@ -1,0 +1,113 @@
+"""Settings of the node collector. Each is documented where it is declared; defaults live here."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from collectors.pods.config import PodsConfig
+from pipeline.base.config import Settings
+from pipeline.broker.config import BrokerConfig
+
+KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+
+# A line longer than this is split. It is also the most that one chunk can hold, so that the
+# worst case of zstd (a little more than its input) stays far below the 900 KiB of the contract.
+MAX_CHUNK_RAW = 512 * KIB
+
+
+class HostFiles(Settings):
+    """Plain files of the node itself, such as /var/log/messages."""
+
+    glob: str = Field(
+        description="Absolute pattern; wildcards in the last part only.", min_length=2
+    )
+    container: str = Field(
+        description="Program name that the lines are filed under.",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+    )
+
+
+class ReadingConfig(Settings):
+    """How files are watched and cut into chunks."""
+
+    chunk_bytes: int = Field(
+        256 * KIB, ge=4 * KIB, le=MAX_CHUNK_RAW, description="Raw bytes that a chunk aims at."
+    )
+    linger_s: float = Field(
+        0.2, ge=0, le=1, description="A smaller chunk of the same file leaves after this long."
+    )
+    tick_s: float = Field(
+        0.1, gt=0, le=1, description="How often files that are being written are measured."
+    )
+    quiet_s: float = Field(
+        3.0, gt=0, le=60, description="A file silent for this long is left to inotify."
+    )
+    sweep_s: float = Field(
+        5.0, gt=0, le=5, description="How often everything is looked at, whatever inotify said."
+    )
+    poll_s: float = Field(
+        1.0, gt=0, le=5, description="How often quiet files are measured without inotify."
+    )
+    inotify: bool = Field(True, description="False: poll, as where inotify is not to be had.")
+
+
+class LimitsConfig(Settings):
+    """Bounds. At the first two the collector stops reading: the files are the buffer."""
+
+    unacked_bytes: int = Field(
+        32 * MIB, ge=MAX_CHUNK_RAW, description="Raw bytes handed over and not yet acknowledged."
+    )
+    unacked_compressed_bytes: int = Field(
+        8 * MIB, ge=MAX_CHUNK_RAW, description="The same, compressed: this is memory."
+    )
+    held_bytes: int = Field(
+        1 * GIB,
+        ge=0,
+        description="Size of deleted files kept open to be read to their end; past it the oldest "
+        "are given up with a gap record.",
+    )
+
+
+class RotationConfig(Settings):
+    """What the kubelet is told about rotation, for the forecast of loss only."""
+
+    max_size_bytes: int = Field(10 * MIB, gt=0, description="containerLogMaxSize.")
+    max_files: int = Field(5, ge=2, description="containerLogMaxFiles.")
+    warn_s: float = Field(
+        300.0, gt=0, description="Warn when unread lines would be rotated away sooner than this."
+    )
+
+
+class CollectConfig(Settings):
+    """`kubeledger collect`."""
+
+    node: Annotated[str, Field(min_length=1)] = Field(
+        default_factory=lambda: os.uname().nodename,
+        description="Name of the node as Kubernetes knows it; the host name if absent.",
+    )
+    roots: tuple[Path, ...] = Field(
+        (Path("/var/log/pods"),), description="Directories laid out as the kubelet does."
+    )
+    host_files: tuple[HostFiles, ...] = Field((), description="Plain files to ship as well.")
+    state_dir: Path = Field(
+        Path("kubeledger-data/collect"), description="Where the positions journal is kept."
+    )
+    broker: BrokerConfig = Field(BrokerConfig(), description="The bus.")
+    pods: PodsConfig = Field(PodsConfig(), description="Where pod metadata comes from.")
+    health: str = Field(
+        "127.0.0.1:9600", description="HOST:PORT of /healthz and /metrics; empty: none."
+    )
+    reading: ReadingConfig = Field(ReadingConfig(), description="Watching and cutting.")
+    limits: LimitsConfig = Field(LimitsConfig(), description="Bounds.")
+    rotation: RotationConfig = Field(RotationConfig(), description="For the forecast.")
+    pod_wait_s: float = Field(
+        2.0, ge=0, le=60, description="The first chunk of a pod waits this long for its metadata."
+    )
+    stop_timeout_s: float = Field(
+        10.0, gt=0, le=300, description="On SIGTERM: wait at most this long for acknowledgements."
+    )
+    health_bound_s: float = Field(
+        60.0, gt=0, description="/healthz is bad when bytes wait and none was taken for this long."
+    )

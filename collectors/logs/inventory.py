@@ -1,0 +1,208 @@
+"""Every log file of the node: which container runs there are, and which of their files are busy.
+
+A file is `busy` while it is being written, has unread bytes, or waits for its end; busy files
+are sized each tick. All others are left to inotify and cost nothing but a look by the sweep.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from collectors.config import CollectConfig
+from collectors.logs.endings import Endings
+from collectors.logs.forecast import Forecast
+from collectors.logs.layout import Kind
+from collectors.logs.registry import Registry
+from collectors.logs.stream import Stream
+from collectors.logs.tail import Tail, Window
+from collectors.logs.tree import Listing, Tree
+from collectors.logs.watch import Watch
+from pipeline.base.telemetry import Telemetry
+from pipeline.contract import metrics
+from pipeline.contract.record import Source
+
+
+class Inventory:
+    def __init__(
+        self,
+        config: CollectConfig,
+        *,
+        registry: Registry,
+        endings: Endings,
+        window: Window,
+        watch: Watch,
+        telemetry: Telemetry,
+    ) -> None:
+        self.busy: dict[Tail, Stream] = {}
+        self._config = config
+        self._registry = registry
+        self._endings = endings
+        self._window = window
+        self._watch = watch
+        self._telemetry = telemetry
+        self._forecast = Forecast(config.rotation, telemetry)
+        self._tree = Tree(
+            config.node,
+            roots=[str(root) for root in config.roots],
+            host_files=config.host_files,
+            watch=watch,
+        )
+        self._places: dict[str, dict[Source, Stream]] = {}
+        self._owed = dict(registry.positions.items())  # files of an earlier life
+        self._sweeps = 0
+        self._next_sweep = self._next_poll = float("-inf")
+        self._unwatched = False  # some quiet file could not be left to inotify
+
+    @property
+    def next_sweep(self) -> float:
+        return self._next_sweep
+
+    @property
+    def polling(self) -> bool:
+        return self._unwatched or not self._watch.active
+
+    def streams(self) -> Iterator[Stream]:
+        for place in self._places.values():
+            yield from place.values()
+
+    def discover(self, now: float, wall_ns: int) -> None:
+        """What inotify has to say, and when it is time, everything else."""
+        changes = self._watch.changes()
+        for tail, stream in changes.files:
+            if tail in stream.tails:
+                self.busy[tail] = stream
+        if changes.directories:
+            self._apply(self._tree.touched(changes.directories, wall_ns), now)
+        if now >= self._next_sweep or changes.overflow:
+            self._next_sweep = now + self._config.reading.sweep_s
+            self._apply(self._tree.scan(wall_ns), now)
+            self._sweep(now)
+        elif self.polling and now >= self._next_poll:
+            self._next_poll = now + self._config.reading.poll_s
+            for stream in self.streams():
+                self._look_at(stream, now)
+
+    def measure(self, now: float) -> None:
+        """Size the busy files, identify the new ones, leave the quiet ones to inotify."""
+        reading = self._config.reading
+        for tail, stream in list(self.busy.items()):
+            if tail in stream.tails and (tail.unread < reading.chunk_bytes or tail.finish):
+                self._size(tail, now)
+            if tail in stream.tails and tail.lane is None and (tail.size or tail.complete):
+                stream.identify(tail)
+            if tail not in stream.tails:
+                del self.busy[tail]
+            elif now - tail.grown_at > reading.quiet_s and tail.at_rest:
+                self._rest(tail, stream, now)
+
+    def conclude(self) -> None:
+        """End what is finished."""
+        self._endings.release_left()
+        for tail, stream in list(self.busy.items()):
+            if tail.complete and tail in stream.tails and self._endings.conclude(stream, tail):
+                del self.busy[tail]
+
+    def close(self) -> None:
+        for stream in self.streams():
+            for tail in stream.tails:
+                tail.reader.close()
+        self._places.clear()
+        self.busy.clear()
+
+    def _size(self, tail: Tail, now: float) -> None:
+        grown = tail.measure(now)
+        if tail.size < tail.offset or (grown < 0 and not tail.size):
+            self._endings.truncated(tail, seen=tail.size - grown)
+
+    def _rest(self, tail: Tail, stream: Stream, now: float) -> None:
+        """Watch it, then look once more: for what was written before the watch."""
+        if not self._watch.arm(tail.reader.fd, (tail, stream)):
+            self._unwatched = True
+        size = tail.size
+        self._size(tail, now)
+        if tail.size == size:
+            del self.busy[tail]
+
+    def _apply(self, listings: Iterable[Listing], now: float) -> None:
+        for listing in listings:
+            streams = self._places.setdefault(listing.place, {})
+            newest = _newest_runs(listing)
+            for source in listing.runs.keys() - streams.keys():
+                streams[source] = Stream(
+                    source,
+                    registry=self._registry,
+                    window=self._window,
+                    telemetry=self._telemetry,
+                )
+            for source, stream in list(streams.items()):
+                entries = listing.runs.get(source, [])
+                newer = newest.get(source.container, -1) > source.restart
+                for tail in stream.reconcile(entries, gone=listing.gone, newer=newer):
+                    tail.grown_at = now
+                    tail.unread_since = now
+                    self.busy[tail] = stream
+                self.busy.update((tail, stream) for tail in stream.tails if tail.finish)
+                if not stream.tails and not entries:
+                    del streams[source]
+            if not streams:
+                del self._places[listing.place]
+
+    def _sweep(self, now: float) -> None:
+        """Look at every open file, whatever inotify said."""
+        self._sweeps += 1
+        for stream in self.streams():
+            self._look_at(stream, now)
+            for tail in stream.tails:
+                tail.quiet += bool(tail.finish) and tail.size == tail.swept_size
+                tail.swept_size = tail.size
+            seconds = self._config.reading.sweep_s
+            self._forecast.observe(stream.source, backlog(stream.tails), seconds=seconds)
+        self._endings.give_up_held(self.streams(), self._config.limits.held_bytes)
+        self._forecast.publish({stream.source for stream in self.streams()})
+        if self._sweeps >= 2 and self._owed and not self._tree.unreadable_roots():
+            self._settle_owed()
+        unreadable = sum(len(stream.unreadable) for stream in self.streams())
+        self._telemetry.gauge(metrics.UNREADABLE_FILES, unreadable)
+        self._telemetry.gauge(metrics.IGNORED_FILES, self._tree.ignored)
+
+    def _look_at(self, stream: Stream, now: float) -> None:
+        for tail in stream.tails:
+            if tail not in self.busy:
+                size = tail.size
+                self._size(tail, now)
+                if tail.size != size or not tail.at_rest:
+                    self.busy[tail] = stream
+
+    def _settle_owed(self) -> None:
+        """Positions of an earlier life: continued, needed no more, or of files that are nowhere.
+        Judged from the second sweep on, so that a rename in the middle of a listing is no loss,
+        and only where every file that is here is identified."""
+        here: dict[tuple[str, str], bool] = {}  # is there anything unidentified?
+        ids = set(self._registry.claimed)
+        for stream in self.streams():
+            key = stream.source.uid, stream.source.container
+            here[key] = here.get(key, False) or stream.unsure
+            ids.update(done.file_id for done in stream.done.values())
+        for file_id, position in list(self._owed.items()):
+            source = position.source
+            known = here.get((source.uid, source.container))
+            if known and file_id not in ids:
+                continue
+            del self._owed[file_id]
+            if file_id in ids:
+                continue
+            if not position.ended:
+                self._endings.missing(file_id, position, siblings=known is not None)
+            elif source.uid:
+                self._registry.positions.forget_ended(file_id)
+
+
+def _newest_runs(listing: Listing) -> dict[str, int]:
+    newest: dict[str, int] = {}
+    for source, entries in listing.runs.items():
+        if any(entry.kind is Kind.LIVE for entry in entries):
+            newest[source.container] = max(newest.get(source.container, -1), source.restart)
+    return newest
+
+
+def backlog(tails: Iterable[Tail]) -> int:
+    """Bytes on disk that are not acknowledged."""
+    return sum(max(0, tail.size - (tail.lane.acked if tail.lane else 0)) for tail in tails)
