@@ -12,7 +12,7 @@ import os
 import re
 import socket
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,8 +61,11 @@ class EmbeddedPipeline(AbstractContextManager["EmbeddedPipeline"]):
         http: str = "127.0.0.1:0",
         partitions: int = 2,
         bus: str | None = None,
+        processors: int = 1,
+        settings: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
-        """`bus` replaces the embedded bus by another, as BrokerConfig.url names it."""
+        """`bus` replaces the embedded bus by another, as BrokerConfig.url names it. `settings`:
+        per service, what its configuration has beside or instead of what is written here."""
         self.data = data
         self._inputs = inputs
         self._clock = clock
@@ -70,6 +73,8 @@ class EmbeddedPipeline(AbstractContextManager["EmbeddedPipeline"]):
         self._http = http
         self._partitions = partitions
         self._bus = bus or f"sqlite:{data / 'bus.db'}"
+        self._settings = settings or {}
+        self.processors = [PROCESS, *(f"{PROCESS}-{i}" for i in range(2, processors + 1))]
         self._supervisor = Supervisor(data / "log", clock)
         self._health: dict[str, str] = {}
 
@@ -123,6 +128,12 @@ class EmbeddedPipeline(AbstractContextManager["EmbeddedPipeline"]):
     def kill(self, service: str) -> bool:
         return self._supervisor.kill(service)
 
+    def pause(self, service: str) -> bool:
+        return self._supervisor.pause(service)
+
+    def resume(self, service: str) -> bool:
+        return self._supervisor.resume(service)
+
     def stop_collector(self) -> None:
         self._supervisor.stop(COLLECT, 20.0)
 
@@ -166,10 +177,10 @@ class EmbeddedPipeline(AbstractContextManager["EmbeddedPipeline"]):
         finally:
             store.close()
         self._create_topics()
-        for name in (PROCESS, COLLECT):
+        for name in (*self.processors, COLLECT):
             self._health[name] = _with_port("127.0.0.1:0")
-        store_port = config.port
-        self._run(PROCESS, ["process", "logs"], self._process_config(store_port))
+        for name in self.processors:
+            self._run(name, ["process", "logs"], self._process_config(name, config.port))
         self._run(COLLECT, ["collect"], self._collect_config())
 
     def _create_topics(self) -> None:
@@ -184,6 +195,7 @@ class EmbeddedPipeline(AbstractContextManager["EmbeddedPipeline"]):
     def _run(self, name: str, words: Sequence[str], config: dict[str, Any]) -> None:
         path = self.data / "config" / f"{name}.yaml"
         path.parent.mkdir(exist_ok=True, mode=0o700)
+        config = _merged(config, self._settings.get(name, {}))
         path.write_text(yaml.safe_dump(config, sort_keys=False))
         self._supervisor.start(name, [*words, "--config", str(path)])
 
@@ -200,11 +212,11 @@ class EmbeddedPipeline(AbstractContextManager["EmbeddedPipeline"]):
             "pods": pods | (inputs.kubelet or {}),
         }
 
-    def _process_config(self, port: int) -> dict[str, Any]:
+    def _process_config(self, name: str, port: int) -> dict[str, Any]:
         return {
             "broker": {"url": self.broker.url},
             "store": {"host": "127.0.0.1", "port": port},
-            "health": self._health[PROCESS],
+            "health": self._health[name],
         }
 
     def _metrics(self, service: str) -> dict[str, float] | None:
@@ -218,6 +230,15 @@ class EmbeddedPipeline(AbstractContextManager["EmbeddedPipeline"]):
             name: float(value)
             for name, value in re.findall(r"^([a-z_]+)(?:\{[^}]*\})? (\S+)$", text, re.M)
         }
+
+
+def _merged(config: dict[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Sections are merged, single values replaced."""
+    both = {
+        key: {**config[key], **value} if isinstance(config.get(key), dict) else value
+        for key, value in more.items()
+    }
+    return config | both
 
 
 def _with_port(address: str) -> str:

@@ -61,7 +61,15 @@ class Supervisor:
             return False
         service.process.kill()
         service.kills += 1
+        service.restarts = 0  # meant, so not a reason to wait longer and longer
         return True
+
+    def pause(self, name: str) -> bool:
+        """SIGSTOP: alive for the kernel, gone for everybody else. True if it was alive."""
+        return self._signal(name, signal.SIGSTOP)
+
+    def resume(self, name: str) -> bool:
+        return self._signal(name, signal.SIGCONT)
 
     def check(self) -> list[str]:
         """Restart what was killed; a line for each. Fatal when a child gave up by itself."""
@@ -87,6 +95,7 @@ class Supervisor:
         if service is None or service.process is None:
             return
         service.process.terminate()
+        service.process.send_signal(signal.SIGCONT)  # a paused one could not listen
         try:
             service.process.wait(timeout_s)
         except subprocess.TimeoutExpired:
@@ -97,6 +106,13 @@ class Supervisor:
         """In the order opposite to the start."""
         for name in reversed(list(self._services)):
             self.stop(name, timeout_s)
+
+    def _signal(self, name: str, number: signal.Signals) -> bool:
+        process = self._services[name].process
+        if process is None or process.poll() is not None:
+            return False
+        process.send_signal(number)
+        return True
 
     def _spawn(self, service: Service) -> None:
         self._log_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
