@@ -25,9 +25,9 @@ from pipeline.contract.tables import TABLES
 from pipeline.store.codes import UNKNOWN_DATABASE, insert_error, query_error
 from pipeline.store.config import StoreConfig
 from pipeline.store.format import BLOCK_INFO, string, varint
-from pipeline.store.startup import inspect
 from pipeline.store.native import encode_block
-from pipeline.store.protocol import Parameters, Result, Stream
+from pipeline.store.protocol import Parameters, Result, Row, Stream
+from pipeline.store.startup import inspect
 
 _FRAME_BYTES = 1 << 20
 _LZ4 = 0x82
@@ -42,8 +42,8 @@ _INSERT_SETTINGS: Mapping[str, Any] = {
     "min_insert_block_size_bytes": 0,
     "max_insert_threads": 1,
 }
-# Built by merges: on insert it would cost five times the insert itself.
-_LATE_INDEXES = {"logs": "ix_body"}
+# Built by merges: on insert they would cost several times the insert itself.
+_LATE_INDEXES = {"logs": "ix_body, ix_items, ix_trace"}
 
 
 class ClickHouseStore:
@@ -61,7 +61,8 @@ class ClickHouseStore:
             return
         types = _types(table)
         names = ", ".join(f"`{name}`" for name in block.columns)
-        sql = f"INSERT INTO {self._config.database}.{table} ({names}) VALUES"
+        target = f"{table}_local" if self._config.cluster else table
+        sql = f"INSERT INTO {self._config.database}.{target} ({names}) VALUES"
         settings = {**_INSERT_SETTINGS, "insert_deduplication_token": token}
         if table in _LATE_INDEXES:
             settings["exclude_materialize_skip_indexes_on_insert"] = _LATE_INDEXES[table]
@@ -74,9 +75,8 @@ class ClickHouseStore:
     def query(self, sql: str, parameters: Parameters | None = None) -> Result:
         with self._errors():
             self._use()
-            rows, columns = self._client.execute(
-                sql, dict(parameters or {}), with_column_types=True
-            )
+            answer = self._client.execute(sql, dict(parameters or {}), with_column_types=True)
+            rows, columns = _with_columns(answer)
         return Result([name for name, _ in columns], [kind for _, kind in columns], rows)
 
     def stream(self, sql: str, parameters: Parameters | None = None) -> Stream:
@@ -177,8 +177,8 @@ class ClickHouseStore:
 
 def _frame(raw: bytes) -> bytes:
     packed = lz4.block.compress(raw, store_size=False)
-    body = struct.pack("<BII", _LZ4, len(packed) + 9, len(raw)) + packed
-    checksum = CityHash128(body)
+    body: bytes = struct.pack("<BII", _LZ4, len(packed) + 9, len(raw)) + packed
+    checksum = int(CityHash128(body))
     return struct.pack("<QQ", checksum >> 64, checksum & (1 << 64) - 1) + body
 
 
@@ -187,6 +187,11 @@ def _types(table: str) -> Mapping[str, str]:
         if spec.name == table:
             return {column.name: column.type for column in spec.columns}
     raise Fatal(f"table {table!r} is not in the contract")
+
+
+def _with_columns(answer: Any) -> tuple[list[Row], list[tuple[str, str]]]:
+    """A statement without an answer gives a bare list."""
+    return answer if isinstance(answer, tuple) else (answer, [])
 
 
 def _first_line(error: ServerException) -> str:

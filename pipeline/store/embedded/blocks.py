@@ -33,7 +33,9 @@ def empty_block(columns: Columns | None, revision: int) -> bytes:
     return b"".join(parts)
 
 
-def to_packet(block: bytes, known: Columns | None, revision: int) -> tuple[Header, list[bytes]]:
+def to_packet(
+    block: bytes, known: Columns | None, revision: int
+) -> tuple[Header, list[bytes | memoryview]]:
     """A block of the engine as the pieces of a packet's block. `known` are the columns of an
     earlier block of the same answer: with them most columns need no walk."""
     source = Source.over(block)
@@ -50,7 +52,7 @@ def to_packet(block: bytes, known: Columns | None, revision: int) -> tuple[Heade
         if rows and number < count - 1:
             _skip_column(source, block, types[-1], rows, _next_header(known, number + 1))
     pieces.append(view[start:])
-    return Header(Columns(tuple(names), tuple(types)), rows), pieces  # type: ignore[return-value]
+    return Header(Columns(tuple(names), tuple(types)), rows), pieces
 
 
 def _next_header(known: Columns | None, number: int) -> bytes:

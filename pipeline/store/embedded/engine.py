@@ -44,7 +44,7 @@ class Engine:
 
     def _connect(self) -> Any:
         try:
-            return _chdb.connect(str(self._path))
+            return _chdb.connect(str(self._path))  # type: ignore[attr-defined]
         except RuntimeError as error:
             raise EngineError.of(error) from error
 

@@ -3,7 +3,7 @@
 import socket
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -230,7 +230,7 @@ class _Answer:
         self._send_block([empty_block(header.columns, self._revision)])
         return header.columns
 
-    def _send_block(self, pieces: list[bytes] | list[bytes | memoryview]) -> None:
+    def _send_block(self, pieces: Sequence[bytes | memoryview]) -> None:
         head = varint(packets.S_DATA) + string("")
         if self._query.compressed:
             self._send(head, *frames(pieces, self._method))

@@ -158,7 +158,7 @@ def read_frame(source: Source) -> bytes:
         if method == 0x82:
             return bytes(lz4.block.decompress(packed, uncompressed_size=raw_size))
         if method == 0x90:
-            return zstandard.ZstdDecompressor().decompress(packed, max_output_size=raw_size)
+            return bytes(zstandard.ZstdDecompressor().decompress(packed, max_output_size=raw_size))
     except (lz4.block.LZ4BlockError, zstandard.ZstdError) as error:
         raise Malformed(f"a compressed frame is damaged: {error}") from error
     if method == 0x02:
@@ -166,7 +166,7 @@ def read_frame(source: Source) -> bytes:
     raise Malformed(f"compression method {method:#x} is not known")
 
 
-def frames(pieces: Iterable[bytes], method: str) -> Iterable[bytes]:
+def frames(pieces: Iterable[bytes | memoryview], method: str) -> Iterable[bytes]:
     """Compressed frames over the joined pieces."""
     data = memoryview(b"".join(pieces))
     for start in range(0, len(data), FRAME_BYTES):
@@ -180,6 +180,8 @@ def _frame(raw: memoryview, method: str) -> bytes:
         packed = zstandard.ZstdCompressor(level=1).compress(raw)
     else:
         packed = bytes(raw)
-    body = struct.pack("<BII", _METHODS.get(method, 0x02), len(packed) + 9, len(raw)) + packed
-    checksum = CityHash128(body)
+    body: bytes = (
+        struct.pack("<BII", _METHODS.get(method, 0x02), len(packed) + 9, len(raw)) + packed
+    )
+    checksum = int(CityHash128(body))
     return struct.pack("<QQ", checksum >> 64, checksum & (1 << 64) - 1) + body

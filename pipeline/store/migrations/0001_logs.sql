@@ -2,8 +2,9 @@
 --
 -- Computed columns are DEFAULT expressions, so that the engine extracts fields at insert.
 -- attrs: extractKeyValuePairs fails for ever on a line with more than 1,000 pairs; 2,990 bytes
--- cannot hold so many. It is slow, so only lines that look like logfmt get to it.
--- ix_body is left out of inserts by a setting of the writer and built by merges.
+-- cannot hold so many. It is slow, so only lines that look like logfmt get to it. Branches of a
+-- DEFAULT are all evaluated for all rows: expensive functions are given '' where not wanted.
+-- The text indexes are left out of inserts by a setting of the writer and built by merges.
 
 CREATE TABLE IF NOT EXISTS ${db}.logs${local}${on_cluster}
 (
@@ -25,16 +26,25 @@ CREATE TABLE IF NOT EXISTS ${db}.logs${local}${on_cluster}
             attrs['lvl'] != '', attrs['lvl'],
             attrs['log.level'] != '', attrs['log.level'],
             attrs['log'] != '', JSONExtractString(attrs['log'], 'level'),
-            startsWith(body, '{') AND length(attrs) > 0,
-                if(length(attrs) < 32, '', multiIf(
-                    JSONHas(body, 'level'), JSONExtract(body, 'level', 'String'),
-                    JSONHas(body, 'severity'), JSONExtract(body, 'severity', 'String'),
-                    JSONExtract(body, 'lvl', 'String'))),
+            length(attrs) = 32 AND startsWith(body, '{'), coalesce(
+                JSONExtract(if(length(attrs) = 32, body, ''), 'level', 'Nullable(String)'),
+                JSONExtract(if(length(attrs) = 32, body, ''), 'severity', 'Nullable(String)'),
+                JSONExtract(if(length(attrs) = 32, body, ''), 'lvl', 'Nullable(String)'),
+                ''),
+            length(attrs) > 0 AND startsWith(body, '{'), '',
             match(substring(body, 1, 6), '^[IWEF][0-9]{4} $'), substring(body, 1, 1),
             extract(
-                if(position(substring(body, 1, 160), '\x1b') = 0,
-                    substring(body, 1, 160),
-                    replaceRegexpAll(substring(body, 1, 240), '\x1b\\[[0-9;:]*[A-Za-z]', '')),
+                multiIf(
+                    length(attrs) > 0 AND startsWith(body, '{'), '',
+                    NOT multiSearchAnyCaseInsensitive(
+                        substring(body, 1, 240),
+                        ['trace', 'debug', 'info', 'notice', 'warn', 'error', 'severe', 'fatal',
+                         'critical', 'panic']), '',
+                    position(substring(body, 1, 160), '\x1b') = 0, substring(body, 1, 160),
+                    replaceRegexpAll(
+                        if(position(substring(body, 1, 160), '\x1b') > 0,
+                            substring(body, 1, 240), ''),
+                        '\x1b\\[[0-9;:]*[A-Za-z]', '')),
                 '\\b(TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|SEVERE|FATAL|CRITICAL|PANIC|trace|debug|info|notice|warn|warning|error|severe|fatal|critical|panic|Trace|Debug|Info|Notice|Warn|Warning|Error|Severe|Fatal|Critical|Panic)(?:[^=\\w]|$)'))),
         ['trace', 'debug', 'info', 'information', 'notice', 'i', 'warn', 'warning', 'w',
          'error', 'err', 'severe', 'e', 'fatal', 'critical', 'crit', 'panic', 'dpanic', 'alert',
@@ -45,30 +55,33 @@ CREATE TABLE IF NOT EXISTS ${db}.logs${local}${on_cluster}
         ''),
     body String CODEC(ZSTD(1)),
     trace_id String DEFAULT multiIf(
-        length(attrs) = 0, '',
         attrs['trace_id'] != '', attrs['trace_id'],
         attrs['traceId'] != '', attrs['traceId'],
         attrs['traceID'] != '', attrs['traceID'],
         attrs['trace.id'] != '', attrs['trace.id'],
         attrs['trace'] != '', JSONExtractString(attrs['trace'], 'id'),
-        length(attrs) < 32 OR NOT startsWith(body, '{'), '',
-        JSONHas(body, 'trace_id'), JSONExtractString(body, 'trace_id'),
-        JSONHas(body, 'traceId'), JSONExtractString(body, 'traceId'),
-        JSONExtractString(body, 'traceID')) CODEC(ZSTD(1)),
+        length(attrs) = 32 AND startsWith(body, '{'), coalesce(
+            JSONExtract(if(length(attrs) = 32, body, ''), 'trace_id', 'Nullable(String)'),
+            JSONExtract(if(length(attrs) = 32, body, ''), 'traceId', 'Nullable(String)'),
+            JSONExtract(if(length(attrs) = 32, body, ''), 'traceID', 'Nullable(String)'),
+            ''),
+        '') CODEC(ZSTD(1)),
     attrs Map(LowCardinality(String), String) DEFAULT CAST(
         arrayMap(
             p -> (substring(p.1, 1, 256),
                   if(length(p.2) > 1024, toValidUTF8(substring(p.2, 1, 1021)), p.2)),
             arraySlice(
-                multiIf(
-                    startsWith(body, '{'), JSONExtractKeysAndValues(body, 'String'),
-                    match(body, '^[A-Za-z_][A-Za-z0-9_.@/-]*=') OR multiSearchAny(
-                        substring(body, 1, 256),
-                        [' level=', ' lvl=', ' severity=', ' time=', ' ts=']),
+                if(startsWith(body, '{'),
+                    JSONExtractKeysAndValues(if(startsWith(body, '{'), body, ''), 'String'),
                     CAST(
-                        extractKeyValuePairs(substring(body, 1, 2990), '=', ' ', '"'),
-                        'Array(Tuple(String, String))'),
-                    []),
+                        extractKeyValuePairs(
+                            if(NOT startsWith(body, '{')
+                                AND (match(body, '^[A-Za-z_][A-Za-z0-9_.@/-]*=') OR multiSearchAny(
+                                    substring(body, 1, 256),
+                                    [' level=', ' lvl=', ' severity=', ' time=', ' ts='])),
+                                substring(body, 1, 2990), ''),
+                            '=', ' ', '"'),
+                        'Array(Tuple(String, String))')),
                 1, 32)),
         'Map(LowCardinality(String), String)') CODEC(ZSTD(1)),
     file_id UInt64 CODEC(ZSTD(1)),
