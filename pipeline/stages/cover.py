@@ -15,15 +15,7 @@ import numpy as np
 from pipeline.contract.tables import UNPARSED
 from pipeline.stages.lines import RAW, Lines
 
-
-@dataclass(frozen=True, slots=True)
-class StoredRow:
-    """A row as the table has it."""
-
-    off: int
-    nbytes: int
-    stream: int
-    flags: int
+StoredRow = tuple[int, int, int, int]  # off, nbytes, stream, flags
 
 
 @dataclass(slots=True)
@@ -45,9 +37,9 @@ class Cover:
     @classmethod
     def of(cls, rows: Iterable[StoredRow]) -> "Cover":
         by_stream: dict[int, list[tuple[int, int]]] = {}
-        for row in rows:
-            stream = RAW if row.flags & UNPARSED else row.stream
-            by_stream.setdefault(stream, []).append((row.off, row.nbytes))
+        for off, nbytes, stream, flags in rows:
+            key = RAW if flags & UNPARSED else stream
+            by_stream.setdefault(key, []).append((off, nbytes))
         return cls({stream: _Walk(sorted(rows)) for stream, rows in by_stream.items()})
 
     def stored(self, stream: int, start: int, size: int) -> tuple[int, int]:

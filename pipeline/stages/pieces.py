@@ -122,7 +122,7 @@ class Piece:
 def _lead(parsed: Parsed, text: Text, line: int, lead: Lead) -> None:
     """The first line of a chunk that begins in the middle of one has no header."""
     parsed.stream[line] = lead.stream
-    parsed.ts[line] = NO_TIME if lead.ts is None else lead.ts
+    parsed.ts[line] = NO_TIME
     parsed.more[line] = lead.more
     if parsed.text is text.buffer:
         parsed.begin[line] = text.starts[line]
@@ -131,6 +131,8 @@ def _lead(parsed: Parsed, text: Text, line: int, lead: Lead) -> None:
 def _time_before(chunk: PieceChunk) -> int:
     if chunk.file.last_ts is not None:
         return chunk.file.last_ts
+    if chunk.lead is not None and chunk.lead.ts is not None:
+        return chunk.lead.ts
     first = parse_rfc3339(chunk.event.first_ts.encode("utf-8", "replace"))
     return chunk.event.read_ms * 1_000_000 if first is None else first
 

@@ -68,6 +68,13 @@ class Refinery:
             state = self.files[event.file_id] = FileState(event.file_id, event.source)
         return state
 
+    def known(self, event: Chunk) -> bool:
+        """Is all of the chunk below the file's mark? Then it is left out, and counted."""
+        known = event.offset + event.raw_length <= self.file(event).next
+        if known:
+            self.trimmed += event.raw_length
+        return known
+
     def chunk(
         self, rec: int, event: Chunk, raw: bytes, pod: PodView, cover: Cover | None = None
     ) -> None:
@@ -223,13 +230,20 @@ class Refinery:
         for entry in carry:
             self._expected.setdefault(entry.rec, []).append(entry)
 
-    def restore(self, rec: int, event: Chunk, raw: bytes, pod: PodView) -> None:
-        """A chunk from before the batch."""
+    def restores(self, rec: int, event: Chunk) -> bool:
+        """Does the carry need this chunk from before the batch?"""
+        file = self.files.get(event.file_id)
+        return rec in self._expected or (file is not None and file.only is not None)
+
+    def restore(
+        self, rec: int, event: Chunk, raw: bytes, pod: PodView, cover: Cover | None = None
+    ) -> None:
+        """A chunk from before the batch that the carry needs."""
         for entry in self._expected.pop(rec, ()):
             self._expect_stream(self.file(event), event, entry)
         file = self.files.get(event.file_id)
         if file is not None and file.only is not None and raw:
-            self.chunk(rec, event, raw, pod)
+            self.chunk(rec, event, raw, pod, cover)
 
     def _expect_stream(self, file: FileState, event: Chunk, entry: CarryEntry) -> None:
         if file.only is None:

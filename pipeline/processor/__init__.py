@@ -1,0 +1,1 @@
+"""The parts of the log processor; pipeline/logs.py puts them together."""

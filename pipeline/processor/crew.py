@@ -1,0 +1,120 @@
+"""Everything that the log processor works with, put together once: clients, stages, and what
+is told about the work. Nothing is connected to before it is used."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from pipeline.base.clock import Clock
+from pipeline.base.lifecycle import Stop
+from pipeline.base.telemetry import Telemetry
+from pipeline.broker.protocol import Broker, Record
+from pipeline.contract.topics import LOG_GROUP
+from pipeline.logs_config import LogProcessorConfig
+from pipeline.processor.ask import Asker
+from pipeline.processor.dead import DeadLetters
+from pipeline.processor.deliver import Deliverer
+from pipeline.processor.link import Link
+from pipeline.processor.partition import Partition
+from pipeline.processor.pods import PodFeed
+from pipeline.processor.prepare import Preparer
+from pipeline.processor.recovery import Recovery
+from pipeline.processor.tally import Tally
+from pipeline.stages.assemble import Window
+from pipeline.stages.enrich import MultilineRule, PodTable
+from pipeline.stages.refine import Bounds
+from pipeline.store.ledger import Ledger
+from pipeline.store.protocol import Store
+
+_CLOSE_S = 5.0
+
+
+class Crew:
+    """Made by the processor, closed by it. One thread, but for `health`."""
+
+    def __init__(
+        self,
+        config: LogProcessorConfig,
+        *,
+        broker: Broker,
+        store: Store,
+        ledger: Ledger,
+        telemetry: Telemetry,
+        stop: Stop,
+        clock: Clock,
+        receive: Callable[[Sequence[Record]], None],
+    ) -> None:
+        self.store = store
+        self._ledger = ledger
+        self.consumer = broker.consumer(LOG_GROUP)
+        self.reader = broker.reader()
+        self.producer = broker.producer()
+        self.bounds = bounds_of(config)
+        self.link = Link(
+            self.consumer, receive=receive, stop=stop, clock=clock, telemetry=telemetry
+        )
+        table = PodTable(rules_of(config))
+        self.pods = PodFeed(
+            table,
+            reader=self.reader,
+            store=store,
+            clock=clock,
+            telemetry=telemetry,
+            load_s=config.pods_load_s,
+        )
+        self.preparer = Preparer(table)
+        self.letters = DeadLetters(self.producer, config.dead_letters, clock)
+        self.deliverer = Deliverer(
+            store,
+            self.letters,
+            self.link,
+            clock,
+            telemetry,
+            Window(config.past_days, config.future_hours),
+        )
+        self.recovery = Recovery(
+            self.consumer,
+            self.reader,
+            ledger,
+            self.link,
+            clock,
+            telemetry,
+            dedup_window_ms=int(config.dedup_window_h * 3_600_000),
+        )
+        self.tally = Tally(telemetry, clock, config.stall_s)
+
+    def asker(self, partition: Partition) -> Asker:
+        """Questions about the batch that starts now."""
+        return Asker(self._ledger, self.link, partition, partition.start)
+
+    def health(self) -> str | None:
+        """What is stuck, or nothing."""
+        return self.tally.health()
+
+    def watch(self, partitions: Iterable[Partition]) -> None:
+        """Look at how far behind we are, from time to time."""
+        self.tally.watch(list(partitions), self.reader)
+
+    def close(self) -> None:
+        """Whatever happens, every client is closed."""
+        try:
+            self.consumer.close()
+        finally:
+            try:
+                self.producer.close(_CLOSE_S)
+            finally:
+                self.reader.close()
+
+
+def bounds_of(config: LogProcessorConfig) -> Bounds:
+    return Bounds(
+        row_bytes=config.lines.row_bytes,
+        hold_ms=int(config.lines.hold_s * 1000),
+        remember_ms=int(config.lines.hold_s * 1000) * 12,
+        carry_bytes=config.lines.carry_bytes,
+    )
+
+
+def rules_of(config: LogProcessorConfig) -> list[MultilineRule]:
+    return [
+        MultilineRule(rule.pattern, rule.namespace, rule.pod, rule.container)
+        for rule in config.multiline
+    ]

@@ -1,0 +1,124 @@
+"""A prepared batch -> the store: dead letters acknowledged, one block of log rows under the
+batch's token, a block each for files, gaps and dead letters under tokens made from it.
+
+Order: everything here happens after the declaration and before the confirmation, so a crash at
+any point repeats all of it, and every part knows its repetition.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pipeline.base.block import Block
+from pipeline.base.clock import Clock
+from pipeline.base.errors import Fatal, Rejected
+from pipeline.base.telemetry import Telemetry
+from pipeline.contract.metrics import INSERT_RETRIES, INSERT_SECONDS
+from pipeline.processor.dead import Dead, DeadLetters, acknowledged
+from pipeline.processor.link import Link
+from pipeline.processor.partition import Partition
+from pipeline.processor.prepare import Prepared
+from pipeline.processor.refused import bisect, refused_row
+from pipeline.processor.side import dead_block, files_block, gaps_block
+from pipeline.stages.assemble import Window, assemble
+from pipeline.store.protocol import Store
+
+
+class Stale(Exception):
+    """The store was away for so long that it may have forgotten the token."""
+
+
+@dataclass(slots=True)
+class Deliverer:
+    """Writes to the store and to the dead-letter topic. Keeps nothing between batches."""
+
+    store: Store
+    letters: DeadLetters
+    link: Link
+    clock: Clock
+    telemetry: Telemetry
+    window: Window
+
+    def deliver(
+        self,
+        partition: Partition,
+        batch: Prepared,
+        token: str,
+        *,
+        bisecting: bool,
+        deadline_ms: int | None = None,
+    ) -> None:
+        """Store it all. `bisecting`: rows that are refused become dead letters; otherwise the
+        refusal is raised. Past `deadline_ms` (wall clock) a retry raises Stale."""
+        block = self.block(partition, batch)
+        refused: list[Dead] = []
+
+        def insert(table: str, part: Block, name: str) -> None:
+            self._insert(partition, table, part, name, deadline_ms)
+
+        if len(block):
+            try:
+                insert("logs", block, token)
+            except Rejected as error:
+                if not bisecting:
+                    raise
+                places = bisect(block, token, insert, error)
+                refused = [refused_row(partition.tp, batch, block, at, why) for at, why in places]
+        self._side(partition, batch, [*batch.dead, *refused], token, insert)
+
+    def block(self, partition: Partition, batch: Prepared) -> Block:
+        """The batch's rows, clamped and sorted."""
+        return assemble(
+            batch.rows,
+            batch.origins,
+            partition=partition.tp.partition,
+            now_ms=batch.now_ms,
+            window=self.window,
+        )
+
+    def _side(
+        self,
+        partition: Partition,
+        batch: Prepared,
+        dead: list[Dead],
+        token: str,
+        insert: Callable[[str, Block, str], None],
+    ) -> None:
+        kp = partition.tp.partition
+        try:
+            if batch.files:
+                insert("files", files_block(batch.files, kp), f"{token}:files")
+            if batch.gaps:
+                insert("gaps", gaps_block(batch.gaps, kp), f"{token}:gaps")
+            if dead:
+                self.letters.send(
+                    dead,
+                    lambda future: self.link.patiently(
+                        "sending a dead letter",
+                        lambda: acknowledged(future, 0.5),
+                        ours=lambda: not partition.lost,
+                    ),
+                )
+                insert("dead_letters", dead_block(dead, kp, batch.now_ms), f"{token}:dead")
+        except Rejected as error:
+            raise Fatal(
+                f"{partition.tp.topic}:{kp} records {batch.first}-{batch.last}: the store refuses"
+                f" rows that are not log lines: {error}. Compare the tables with `kubeledger"
+                " migrate`"
+            ) from error
+
+    def _insert(
+        self, partition: Partition, table: str, block: Block, token: str, deadline_ms: int | None
+    ) -> None:
+        def attempt() -> None:
+            if deadline_ms is not None and self.clock.wall_ns() // 1_000_000 > deadline_ms:
+                raise Stale
+            self.store.insert(table, block, token=token)
+
+        started = self.clock.monotonic()
+        self.link.patiently(
+            f"inserting into {table}",
+            attempt,
+            ours=lambda: not partition.lost,
+            retried=lambda: self.telemetry.count(INSERT_RETRIES),
+        )
+        self.telemetry.count(INSERT_SECONDS, self.clock.monotonic() - started)
