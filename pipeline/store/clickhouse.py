@@ -83,7 +83,7 @@ class ClickHouseStore:
         with self._errors():
             self._use()
             answer = self._client.execute_iter(sql, dict(parameters or {}), with_column_types=True)
-            columns = next(answer, [])
+            columns: list[tuple[str, str]] = next(answer, [])
         return Stream(
             [name for name, _ in columns], [kind for _, kind in columns], self._guarded(answer)
         )

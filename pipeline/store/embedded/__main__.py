@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from pipeline.base.config import read_secret
 from pipeline.base.errors import KubeledgerError
 from pipeline.base.lifecycle import Stop
 from pipeline.store.embedded.directory import Endpoint
@@ -18,12 +19,13 @@ def main() -> int:
     parser.add_argument("--user", default="default")
     parser.add_argument("--password-file", type=Path)
     arguments = parser.parse_args()
-    password = arguments.password_file.read_text("utf-8").strip() if arguments.password_file else ""
 
     def ready(endpoint: Endpoint) -> None:
-        sys.stderr.write(f"serving {arguments.data} on {endpoint.host}:{endpoint.tcp_port}\n")
+        sys.stderr.write(f"serving {arguments.data}: {endpoint}\n")
 
     try:
+        secret = arguments.password_file
+        password = read_secret(secret, "password") if secret else ""
         with Stop().on_signals() as stop:
             serve(
                 arguments.data,

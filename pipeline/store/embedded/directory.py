@@ -28,6 +28,10 @@ class Endpoint:
     user: str
     password: bool  # is one needed
 
+    def __str__(self) -> str:
+        http = f", HTTP http://{self.host}:{self.http_port}" if self.http_port else ""
+        return f"native protocol {self.host}:{self.tcp_port}{http}"
+
 
 @contextmanager
 def locked(data: Path) -> Iterator[Path]:

@@ -82,7 +82,14 @@ def engine_allowed(name: str) -> bool:
     return name in ENGINES or (name.endswith("MergeTree") and not name.startswith("Replicated"))
 
 
+def _last(words: list[Token]) -> int:
+    """Number of words before trailing semicolons."""
+    return next((n for n in range(len(words), 0, -1) if words[n - 1].text != ";"), 0)
+
+
 def _statement(words: list[Token]) -> str | None:
+    if any(word.text == ";" for word in words[: _last(words)]):
+        return "several statements in one text; send them one by one"
     first = words[0].upper
     second = words[1].upper if len(words) > 1 else ""
     if first in ("BACKUP", "RESTORE"):

@@ -4,20 +4,26 @@ State: the directory (see directory.py). Everything else belongs to a connection
 it. An INSERT that was acknowledged is in the engine's files: a killed process loses none of it.
 """
 
+import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from http.server import ThreadingHTTPServer
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 from pipeline.base.errors import Fatal, UsageError
 from pipeline.base.lifecycle import Stop
 from pipeline.store.embedded.directory import Endpoint, locked, remove_endpoint, write_endpoint
 from pipeline.store.embedded.engine import Engine
 from pipeline.store.embedded.failure import EngineError
+from pipeline.store.embedded.http import Handler, Served
 from pipeline.store.embedded.login import Login
+from pipeline.store.embedded.sessions import Sessions
 from pipeline.store.embedded.tcp import TcpClient
 from pipeline.store.embedded.watch import Watch
 
@@ -50,6 +56,11 @@ def serve(
         stack.callback(watch.stop)
         clients = _Clients(tcp_socket, engine, login, watch)
         stack.enter_context(clients.accepting())
+        if http_socket is not None:
+            sessions = Sessions(engine)
+            stack.callback(sessions.close)
+            served = Served(engine, login, watch, sessions)
+            stack.enter_context(_serving_http(http_socket, served))
         endpoint = _endpoint(tcp_socket, http_socket, login)
         write_endpoint(data, endpoint)
         stack.callback(remove_endpoint, data)
@@ -59,8 +70,6 @@ def serve(
 
 
 def _endpoint(tcp: socket.socket, http: socket.socket | None, login: Login) -> Endpoint:
-    import os
-
     host, port = tcp.getsockname()[:2]
     http_port = http.getsockname()[1] if http else None
     return Endpoint(os.getpid(), host, port, http_port, time.time(), login.user, login.required)
@@ -117,6 +126,35 @@ def _opened(folder: Path) -> Iterator[Engine]:
         yield engine
     finally:
         engine.close()
+
+
+class _HttpServer(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, listener: socket.socket, served: Served) -> None:
+        handler = type("Handler", (Handler,), {"served": served})
+        super().__init__(listener.getsockname()[:2], handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listener
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that is gone is not news; anything else is a fault worth its trace."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+
+@contextmanager
+def _serving_http(listener: socket.socket, served: Served) -> Iterator[None]:
+    server = _HttpServer(listener, served)
+    thread = threading.Thread(target=server.serve_forever, name="http")
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 class _Clients:

@@ -11,7 +11,7 @@ constraint, too many partitions) and reports success.
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -54,14 +54,17 @@ class Session:
         try:
             self._set({MARK: self._mark, "implicit_select": "0", **settings})
             self._set({"allow_introspection_functions": "0"})
-            if database:
-                self.command(f"USE {identifier(database)}")
+            self.use(database)
         except EngineError:
             self.close()
             raise
 
     def close(self) -> None:
         self._connection.close()
+
+    def use(self, database: str) -> None:
+        if database:
+            self.command(f"USE {identifier(database)}")
 
     def command(self, sql: str | bytes) -> None:
         """Our own statement, without an answer and without a guard."""
@@ -110,7 +113,7 @@ class Session:
         *,
         params: Mapping[str, str] | None = None,
         progress: Progress | None = None,
-    ) -> Iterator[bytes]:
+    ) -> Generator[bytes]:
         """Run a statement; its answer in pieces. A SELECT in a format that can be joined is
         streamed, in memory for a few blocks; anything else comes whole."""
         text = statement.plain if form == "Native" else statement.text

@@ -205,7 +205,7 @@ class _Answer:
             self._insert(insert)
             return
         client = self._client
-        with client._watch.watching(client._socket, self._source, self._session.cancel):
+        with client._watch.watching(client._socket, self._session.cancel):
             self._select(statement)
 
     def _select(self, statement: Statement) -> None:

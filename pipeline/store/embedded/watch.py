@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from pipeline.store.embedded.packets import CANCEL
-from pipeline.store.embedded.wire import Source
 
 
 class Watch:
@@ -37,9 +36,7 @@ class Watch:
         os.write(self._wake_write, b"w")
 
     @contextmanager
-    def watching(
-        self, connection: socket.socket, source: Source, cancel: Callable[[], None]
-    ) -> Iterator[None]:
+    def watching(self, connection: socket.socket, cancel: Callable[[], None]) -> Iterator[None]:
         """For the time of the block: a cancel packet or a closed connection calls `cancel` on
         another thread."""
         with self._lock:

@@ -42,6 +42,10 @@ class Source:
         source._data = data
         return source
 
+    def fill(self) -> None:
+        """Wait for more bytes."""
+        self._more()
+
     def _more(self) -> None:
         fresh = self._refill()
         data = self._data
