@@ -30,7 +30,7 @@ class KafkaBroker:
     ) -> None:
         self._servers = servers
         self._config = config
-        self._notice = notice or (lambda _text: None)
+        self._notice = _ignore if notice is None else notice
         self._clock = clock or SystemClock()
 
     def producer(self) -> KafkaBusProducer:
@@ -71,3 +71,7 @@ class KafkaBroker:
         finally:
             admin.close()
         return True
+
+
+def _ignore(_text: str) -> None:
+    """Nobody asked for notices."""

@@ -19,6 +19,8 @@ from pipeline.broker.config import BrokerConfig
 
 Options = dict[str, Any]
 
+BOOTSTRAP_MS = 10_000
+
 _FENCED = (
     kafka.errors.CommitFailedError,
     kafka.errors.RebalanceInProgressError,
@@ -55,7 +57,7 @@ def connection_options(servers: list[str], config: BrokerConfig) -> Options:
     options: Options = {
         "bootstrap_servers": servers,
         "client_id": "kubeledger",
-        "bootstrap_timeout_ms": 10_000,
+        "bootstrap_timeout_ms": BOOTSTRAP_MS,
         "reconnect_backoff_max_ms": 2_000,
         "metrics_enabled": False,
         "allow_auto_create_topics": False,

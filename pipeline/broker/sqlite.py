@@ -41,7 +41,7 @@ class SqliteBroker:
         self._path = path
         self._session_s = session_timeout_s
         self._clock = clock or SystemClock()
-        self._notice = notice or (lambda _text: None)
+        self._notice = _ignore if notice is None else notice
         self._max_pages = max_pages
         self._heartbeats = heartbeats
 
@@ -147,3 +147,7 @@ class _Heartbeats:
         finally:
             if store is not None:
                 store.close()
+
+
+def _ignore(_text: str) -> None:
+    """Nobody asked for notices."""

@@ -44,6 +44,8 @@ group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 auto.create.topics.enable=false
 log.segment.bytes=67108864
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
 num.network.threads=2
 num.io.threads=2
 """
@@ -79,6 +81,10 @@ class KafkaNode:
         return f"kafka://{self.bootstrap}"
 
     @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
     def log(self) -> Path:
         return self._directory / "server.log"
 
@@ -88,7 +94,8 @@ class KafkaNode:
                 port=self._port, controller=self._controller, data=self._directory / "data"
             )
         )
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        # an identifier that begins with a dash would be read as an option
+        cluster = "K" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
         subprocess.run(
             self._java("128m", "kafka.tools.StorageTool", "format", "-t", cluster, "-c"),
             check=True,

@@ -1,0 +1,218 @@
+"""The Kafka backend when the broker is away, hangs, dies, forgets or refuses. A real node of its
+own, because it is stopped on the way."""
+
+import gc
+import logging
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from pipeline.base.errors import Rejected, Unavailable
+from pipeline.broker.config import BrokerConfig
+from pipeline.broker.kafka import KafkaBroker
+from pipeline.broker.protocol import Commit, Record, TopicPartition
+from pipeline.contract.topics import TopicSpec
+from tests.real.kafka import KafkaNode, free_port, start_kafka
+
+pytestmark = [
+    pytest.mark.real,
+    # kafka-python leaves the socket of a failed connection attempt to the garbage collector
+    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
+]
+
+FAST = BrokerConfig(session_timeout_s=3.0)
+
+
+@pytest.fixture(scope="module")
+def node(kafka: KafkaNode, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaNode]:
+    """Asking for `kafka` skips, or fails, in one place when this machine cannot run one."""
+    assert kafka.bootstrap
+    made = start_kafka(tmp_path_factory.mktemp("faulty"))
+    try:
+        yield made
+    finally:
+        made.kill()
+
+
+@pytest.fixture(autouse=True)
+def running(request: pytest.FixtureRequest) -> None:
+    """A test that failed half-way must not fail the next one."""
+    if "node" in request.fixturenames:
+        node: KafkaNode = request.getfixturevalue("node")
+        if not node.running:
+            node.restart()
+
+
+@pytest.fixture(autouse=True)
+def collect_here() -> Iterator[None]:
+    """While the filter above holds."""
+    yield
+    gc.collect()
+    gc.collect()
+
+
+class Notices(list[str]):
+    """What the broker said; `wait` until it has said something."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said = threading.Event()
+
+    def __call__(self, text: str) -> None:
+        self.append(text)
+        self.said.set()
+
+
+def topic(broker: KafkaBroker, name: str, partitions: int = 1, *, compacted: bool = False) -> str:
+    admin = broker.admin()
+    admin.ensure([TopicSpec(name, partitions, 48, compacted=compacted)], create=True)
+    admin.close()
+    return name
+
+
+def content(broker: KafkaBroker, name: str) -> list[Record]:
+    tp = TopicPartition(name, 0)
+    reader = broker.reader()
+    reader.assign([tp])
+    end = reader.end_offset(tp)
+    found: list[Record] = []
+    while reader.position(tp) < end:
+        found += reader.poll(1)
+    reader.close()
+    return found
+
+
+def test_nothing_is_lost_or_repeated_while_the_broker_is_killed(node: KafkaNode) -> None:
+    broker = KafkaBroker([node.bootstrap], FAST)
+    name = topic(broker, "killed")
+    producer = broker.producer()
+    futures = [producer.send(name, key=b"k", value=b"%d" % n + bytes(5000)) for n in range(300)]
+    futures[20].result(20)
+    node.kill()
+    futures += [producer.send(name, key=b"k", value=b"%d" % n) for n in range(300, 400)]
+    assert not producer.flush(0.5)
+    node.restart()
+    assert [future.result(60).offset for future in futures] == list(range(400))
+    numbers = [int((r.value or b"").rstrip(b"\0")) for r in content(broker, name)]
+    assert numbers == list(range(400))
+    producer.close(5)
+
+
+def test_a_broker_that_hangs_delays_and_does_not_lose(node: KafkaNode) -> None:
+    broker = KafkaBroker([node.bootstrap], FAST)
+    name = topic(broker, "hanging")
+    producer = broker.producer()
+    producer.send(name, key=b"k", value=b"0").result(20)
+    node.pause()
+    try:
+        futures = [producer.send(name, key=b"k", value=b"%d" % n) for n in range(1, 50)]
+        assert not producer.flush(1.0)
+    finally:
+        node.resume()
+    assert [future.result(60).offset for future in futures] == list(range(1, 50))
+    producer.close(5)
+
+
+def test_a_producer_starts_before_its_broker(node: KafkaNode) -> None:
+    broker = KafkaBroker([node.bootstrap], FAST)
+    name = topic(broker, "early")
+    node.stop()
+    notices = Notices()
+    broker = KafkaBroker([node.bootstrap], FAST, notice=notices)
+    producer = broker.producer()
+    futures = [producer.send(name, key=b"k", value=b"v") for _ in range(5)]
+    assert notices.said.wait(30)
+    assert "records wait" in notices[0]
+    assert not futures[0].done()
+    node.restart()
+    assert [future.result(60).offset for future in futures] == list(range(5))
+    producer.close(5)
+    assert notices[1:] == ["Kafka takes records again"]
+
+
+def test_no_broker_is_unavailable_and_leaves_nothing_behind(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("pipeline.broker.kafka_options.BOOTSTRAP_MS", 300)
+    broker = KafkaBroker([f"127.0.0.1:{free_port()}"], FAST)
+    before = threading.active_count()
+    for connect in (broker.admin, broker.reader, lambda: broker.consumer("g")):
+        with pytest.raises(Unavailable, match="is the broker up and reachable"):
+            connect()
+    producer = broker.producer()
+    future = producer.send("t", key=b"k", value=b"v")
+    producer.close(0.1)
+    with pytest.raises(Unavailable, match="closed before Kafka acknowledged"):
+        future.result(10)
+    assert threading.active_count() == before
+    assert [r for r in caplog.records if r.levelno >= logging.WARNING] == []
+
+
+def test_a_refused_record_does_not_take_its_neighbours_along(node: KafkaNode) -> None:
+    """kafka-python fails the whole batch, and later ones with the same error."""
+    broker = KafkaBroker([node.bootstrap], FAST)
+    name = topic(broker, "compacted", compacted=True)
+    producer = broker.producer()
+    futures = [
+        producer.send(name, key=None if n in (3, 7) else b"k%d" % n, value=b"%d" % n)
+        for n in range(12)
+    ]
+    for n, future in enumerate(futures):
+        if n in (3, 7):
+            with pytest.raises(Rejected):
+                future.result(30)
+        else:
+            future.result(30)
+    good = [n for n in range(12) if n not in (3, 7)]
+    assert [int(r.value or b"") for r in content(broker, name)] == good
+    producer.close(5)
+
+
+def test_a_topic_that_was_deleted_and_made_again_goes_on(node: KafkaNode) -> None:
+    """The broker has forgotten the producer's sequence: a new session, the same order."""
+    broker = KafkaBroker([node.bootstrap], FAST)
+    name = topic(broker, "again")
+    producer = broker.producer()
+    for n in range(5):
+        producer.send(name, key=b"k", value=b"old %d" % n).result(20)
+    admin = broker.admin()
+    admin._client.delete_topics([name])
+    futures = [producer.send(name, key=b"k", value=b"%d" % n) for n in range(50)]
+    while True:
+        try:
+            admin.ensure([TopicSpec(name, 1, 48, compacted=False)], create=True)
+            break
+        except Unavailable:
+            continue
+    admin.close()
+    for future in futures:
+        future.result(60)
+    numbers = [int(r.value or b"") for r in content(broker, name)]
+    assert sorted(set(numbers)) == list(range(50))
+    assert [n for i, n in enumerate(numbers) if n not in numbers[:i]] == list(range(50))
+    producer.close(5)
+
+
+def test_a_member_survives_a_restart_of_the_broker(node: KafkaNode) -> None:
+    broker = KafkaBroker([node.bootstrap], FAST)
+    name = topic(broker, "member")
+    tp = TopicPartition(name, 0)
+    producer = broker.producer()
+    producer.send(name, key=b"k", value=b"0").result(20)
+    consumer = broker.consumer("survivor")
+    consumer.subscribe([name], on_assigned=lambda _: None, on_revoked=lambda _: None)
+    found: list[Record] = []
+    while not found:
+        found += consumer.poll(1)
+    consumer.commit({tp: Commit(1, "before")})
+    node.restart()
+    producer.send(name, key=b"k", value=b"1").result(60)
+    while len(found) < 2 or not consumer.assignment():
+        found += consumer.poll(1)
+    assert [r.offset for r in found[-1:]] == [1]
+    assert consumer.committed(tp) == Commit(1, "before")
+    consumer.commit({tp: Commit(2, "after")})
+    assert consumer.committed(tp) == Commit(2, "after")
+    consumer.close()
+    producer.close(5)
