@@ -21,7 +21,7 @@ from typing import Any
 from pipeline.base.clock import Clock
 from pipeline.base.lifecycle import Stop
 from pipeline.console.kubelet_files import ContainerLog
-from pipeline.console.kubelet_lines import KINDS, SEQUENCE, Moment
+from pipeline.console.kubelet_lines import KINDS, SEQUENCE, Lines, Moment
 
 _SLICE_S = 0.05
 _TURN = 64 * 1024  # most bytes a container writes at once
@@ -106,11 +106,15 @@ class KubeletWriter:
         rng = Random(self._rng.getrandbits(64))  # noqa: S311
         folder = self.plan.root / f"{namespace}_{pod}_{uid}" / "main"
         lines = KINDS[kind](Random(rng.getrandbits(64)), self._moment)  # noqa: S311
-        log = ContainerLog(folder, lines, rng=rng, moment=self._moment)
+        log = self.new_log(folder, lines, rng=rng, moment=self._moment)
         container = Container(namespace, app, pod, uid, "main", kind, log)
         log.start()
         self._containers.append(container)
         return container
+
+    def new_log(self, folder: Path, lines: Lines, *, rng: Random, moment: Moment) -> ContainerLog:
+        """Where a container writes; a stricter oracle overrides it."""
+        return ContainerLog(folder, lines, rng=rng, moment=moment)
 
     def _word(self, length: int) -> str:
         """Letters as Kubernetes draws them for generated names (no vowels)."""
