@@ -156,15 +156,19 @@ class Agent:
         if now < self._next_keep:
             return
         self._next_keep = now + _KEEP_EVERY
-        for tail in self._files.busy:
-            if tail.lane is not None:
-                self._positions.saw(tail.lane.file_id, tail.size)
-        self._positions.sync()
+        self._save_positions()
         gauge = self._telemetry.gauge
         gauge(metrics.BACKLOG_BYTES, backlog(self._files.busy))
         gauge(metrics.UNACKED_BYTES, self._ship.unacked_raw)
         gauge(metrics.OLDEST_UNACKED, self._oldest_age(now))
         gauge(metrics.OPEN_FILES, sum(len(stream.tails) for stream in self._files.streams()))
+
+    def _save_positions(self) -> None:
+        """With the sizes last seen, so that what may yet be lost can be named."""
+        for tail in self._files.busy:
+            if tail.lane is not None:
+                self._positions.saw(tail.lane.file_id, tail.size)
+        self._positions.sync()
 
     def _oldest_age(self, now: float) -> float:
         times = [
@@ -207,7 +211,7 @@ class Agent:
         while self._ship.in_flight and (left := deadline - self._clock.monotonic()) > 0:
             self._clock.sleep(min(left, 0.01))
             self._ship.settle()
-        self._positions.sync()
+        self._save_positions()
         self._files.close()
         self._telemetry.event("stopped", unacknowledged_records=self._ship.in_flight)
 

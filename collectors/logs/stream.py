@@ -76,7 +76,9 @@ class Stream:
         position = identity.position
         done = position is not None and position.ended and tail.size <= position.size
         if identity.alias:
-            self._registry.claimed[identity.file_id].archived = True
+            holder = self._registry.claimed[identity.file_id]
+            holder.archived = True
+            holder.finish = holder.finish and ROTATED
         # Older generations of a host file are history, unless an earlier life began them.
         if identity.alias or done or (tail.history and position is None):
             self.close(tail, file_id=identity.file_id)

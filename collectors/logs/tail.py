@@ -137,7 +137,8 @@ class Tail:
         if position.mark == RETIRED:
             return False
         if isinstance(self.reader, Archive) and position.ended:
-            return self.reader.expected == position.size & 0xFFFF_FFFF
+            if self.reader.expected == position.size & 0xFFFF_FFFF:
+                return True  # without decompressing all of it
         before = self._bytes_before(position.acked)
         return before is not None and (not position.mark or mark(before) == position.mark)
 
