@@ -11,17 +11,13 @@ kept, and a record may come twice, which readers of log files trim by offset. Th
 by one: a batch fails as a whole, and kafka-python goes on to fail innocent records with the same
 error, so only a record that was refused while it was alone is Rejected.
 
-State, under `_lock`: `_pending` is what is not acknowledged, in order of `send`; `_waiting` is
-the part of it that was not handed to the client. Up to number `_alone_until` records go alone.
+State: what is unacknowledged is in the outbox; up to number `_alone_until` records go alone.
 """
 
-import itertools
 import threading
-from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -31,6 +27,7 @@ import kafka.errors
 from pipeline.base.clock import Clock
 from pipeline.base.errors import Fatal, KubeledgerError, Rejected, Unavailable
 from pipeline.broker.kafka_options import REFUSED, Options, connect, translate
+from pipeline.broker.kafka_outbox import Outbox, Send
 from pipeline.broker.limits import choose_partition, record_bytes, refusal, unknown_topic
 from pipeline.broker.protocol import Position
 from pipeline.contract.record import Headers
@@ -54,19 +51,6 @@ Notice = Callable[[str], None]
 TopicExists = Callable[[str], bool]
 
 
-@dataclass(slots=True)
-class _Send:
-    future: "Future[Position]"
-    number: int
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    headers: list[tuple[str, bytes]]
-    partition: int | None
-    timestamp_ms: int
-    size: int
-
-
 class KafkaBusProducer:
     """Thread-safe. Connects on its own thread: `send` works before the broker does."""
 
@@ -77,21 +61,15 @@ class KafkaBusProducer:
         self._clock = clock
         self._notice = notice
         self._topic_exists = topic_exists
-        self._lock = threading.Lock()
-        self._numbers = itertools.count()
-        self._pending: dict[int, _Send] = {}
-        self._waiting: deque[_Send] = deque()
+        self._outbox = Outbox()
         self._known: set[str] = set()
         self._client: Any = None
         self._retired: Any = None
-        self._waiting_bytes = 0
         self._alone_until = -1
         self._alone: int | None = None  # the number of the one record in flight
         self._closed = threading.Event()
         self._work = threading.Event()  # something waits
         self._urgent = threading.Event()  # hand over now, do not gather
-        self._acknowledged = threading.Condition()
-        self._flushing = 0
         self._troubled = False
         self._feeder = threading.Thread(target=self._run, name="bus-feeder", daemon=True)
 
@@ -110,117 +88,37 @@ class KafkaBusProducer:
         partition: int | None = None,
         timestamp_ms: int | None = None,
     ) -> "Future[Position]":
-        future: Future[Position] = Future()
-        refused = refusal(topic, key, value, headers=headers)
-        if refused is not None:
-            future.set_exception(refused)
-            return future
         stamp = self._clock.wall_ns() // 1_000_000 if timestamp_ms is None else timestamp_ms
         size = record_bytes(key, value, headers)
-        with self._lock:
-            if self._closed.is_set():
-                future.set_exception(Unavailable("the producer is closed"))
-                return future
-            number = next(self._numbers)
-            send = _Send(future, number, topic, key, value, list(headers), partition, stamp, size)
-            self._pending[number] = send
-            self._waiting.append(send)
-            self._waiting_bytes += size
-            if self._waiting_bytes > GATHER_BYTES:
-                self._urgent.set()
-            if not self._work.is_set():
-                self._work.set()
-        return future
+        send = Send(topic, key, value, list(headers), partition, stamp, size)
+        refused = refusal(topic, key, value, headers=headers)
+        if self._closed.is_set() or refused is not None:
+            send.future.set_exception(refused or Unavailable("the producer is closed"))
+            return send.future
+        if self._outbox.add(send) > GATHER_BYTES:
+            self._urgent.set()
+        if not self._work.is_set():
+            self._work.set()
+        if self._closed.is_set():  # while it was queued; nobody will look at it any more
+            self._outbox.settle(send, Unavailable("the producer is closed"))
+        return send.future
 
     def flush(self, timeout_s: float) -> bool:
         self._urgent.set()
-        with self._acknowledged:
-            self._flushing += 1
-            try:
-                return self._acknowledged.wait_for(lambda: not self._pending, timeout_s)
-            finally:
-                self._flushing -= 1
+        return self._outbox.watch(self._outbox.is_empty, timeout_s)
 
     def close(self, timeout_s: float) -> None:
         self.flush(timeout_s)
-        with self._lock:
-            self._closed.set()
+        self._closed.set()
         self._work.set()
         self._urgent.set()
+        self._outbox.wake_watchers()
         self._feeder.join(_CLOSE_S)
         client, self._client = self._client, None
         for ended in (client, self._retired):
             if ended is not None:
                 _end(ended)
-        for send in list(self._pending.values()):
-            self._settle(send, Unavailable("closed before Kafka acknowledged this record"))
-
-    def _hand_over(self, send: _Send) -> bool:
-        """Give it to the client. False: it has to wait."""
-        client = self._client
-        if client is None or send.topic not in self._known:
-            return False
-        try:
-            partition = choose_partition(
-                send.topic,
-                send.key,
-                send.partition,
-                partitions=len(client.partitions_for(send.topic)),
-                turn=send.number,
-            )
-            acknowledgement = client.send(
-                send.topic,
-                value=send.value,
-                key=send.key,
-                headers=send.headers,
-                partition=partition,
-                timestamp_ms=send.timestamp_ms,
-            )
-        except (*REFUSED, Rejected) as error:
-            self._settle(send, translate(f"sending to {send.topic}", error))
-            return True
-        except (kafka.errors.KafkaError, ValueError, RuntimeError):
-            self._known.discard(send.topic)  # its metadata is gone, or the client has just ended
-            return False
-        acknowledgement.add_callback(partial(self._on_acknowledged, send))
-        acknowledgement.add_errback(partial(self._on_failed, send, client))
-        return True
-
-    def _on_acknowledged(self, send: _Send, metadata: Any) -> None:
-        """On the client's thread."""
-        self._settle(send, Position(metadata.partition, metadata.offset))
-
-    def _on_failed(self, send: _Send, client: Any, error: BaseException) -> None:
-        """On the client's thread, before it goes on with the partition."""
-        if client is not self._client:
-            return  # fails together with its client; the feeder sends it again
-        refused = self._alone == send.number and isinstance(error, REFUSED)
-        problem = translate(f"sending to {send.topic}", error)
-        self._alone_until = max(self._pending, default=-1)
-        self._retired, self._client = client, None
-        client._sender.force_close()  # close() would first wait for what cannot be sent
-        if refused:
-            self._settle(send, problem)
-        else:
-            self._trouble(problem)
-        self._work.set()
-        self._urgent.set()
-        self._notify()
-
-    def _settle(self, send: _Send, outcome: Position | KubeledgerError) -> None:
-        if self._pending.pop(send.number, None) is None:
-            return
-        with suppress(InvalidStateError):
-            if isinstance(outcome, Position):
-                send.future.set_result(outcome)
-            else:
-                send.future.set_exception(outcome)
-        self._notify()
-
-    def _notify(self) -> None:
-        if self._flushing or self._alone is not None:
-            with self._acknowledged:
-                self._acknowledged.notify_all()
+        self._outbox.settle_all(Unavailable("closed before Kafka acknowledged this record"))
 
     def _run(self) -> None:
         pause_s = _RETRY_S[0]
@@ -247,9 +145,9 @@ class KafkaBusProducer:
         """Connect if need be, and hand over what waits. True when nothing waits any more."""
         if self._client is None:
             self._reconnect()
-        for topic in {send.topic for send in self._snapshot()} - self._known:
+        for topic in self._outbox.topics() - self._known:
             self._learn(topic)
-        while self._client is not None and (send := self._next()) is not None:
+        while self._client is not None and (send := self._outbox.first()) is not None:
             if not self._hand_over_in_turn(send):
                 return False
         if self._troubled and self._client is not None:
@@ -257,43 +155,14 @@ class KafkaBusProducer:
             self._notice("Kafka takes records again")
         return self._client is not None
 
-    def _hand_over_in_turn(self, send: _Send) -> bool:
-        client = self._client
-        self._alone = send.number if send.number <= self._alone_until else None
-        if not self._hand_over(send):
-            return False
-        with self._lock:
-            if self._waiting and self._waiting[0] is send:
-                self._waiting.popleft()
-                self._waiting_bytes -= send.size
-        if self._alone is None:
-            return True
-        with self._acknowledged:
-            while send.number in self._pending and self._client is client:
-                if self._closed.is_set():
-                    return False
-                self._acknowledged.wait(1.0)
-        self._alone = None
-        return self._client is client
-
     def _reconnect(self) -> None:
         retired, self._retired = self._retired, None
         if retired is not None:
             _end(retired)
         client = connect(kafka.KafkaProducer, self._options)
-        with self._lock:
-            self._known.clear()
-            self._waiting = deque(self._pending.values())
-            self._waiting_bytes = sum(send.size for send in self._waiting)
-            self._client = client
-
-    def _next(self) -> _Send | None:
-        with self._lock:
-            return self._waiting[0] if self._waiting else None
-
-    def _snapshot(self) -> list[_Send]:
-        with self._lock:
-            return list(self._waiting)
+        self._known.clear()
+        self._outbox.start_again()
+        self._client = client
 
     def _learn(self, topic: str) -> None:
         """Wait for the topic's metadata. A topic that the broker says does not exist fails its
@@ -306,13 +175,79 @@ class KafkaBusProducer:
         except (kafka.errors.KafkaError, ValueError, RuntimeError) as error:
             if self._topic_exists(topic):
                 raise translate(f"looking for topic {topic}", error) from error
-        missing = unknown_topic(topic)
-        with self._lock:
-            failed = [send for send in self._waiting if send.topic == topic]
-            self._waiting = deque(send for send in self._waiting if send.topic != topic)
-            self._waiting_bytes -= sum(send.size for send in failed)
-        for send in failed:
-            self._settle(send, Fatal(str(missing)))
+        missing = str(unknown_topic(topic))
+        for send in self._outbox.take_out(topic):
+            self._outbox.settle(send, Fatal(missing))
+
+    def _hand_over_in_turn(self, send: Send) -> bool:
+        """False: it has to wait, and all behind it."""
+        client = self._client
+        self._alone = send.number if send.number <= self._alone_until else None
+        if not self._hand_over(send, client):
+            return False
+        self._outbox.handed_over(send)
+        if self._alone is None:
+            return True
+        while self._outbox.is_pending(send) and self._client is client:
+            if self._closed.is_set():
+                return False
+            self._outbox.watch(lambda: not self._is_alone(send, client), 1.0)
+        self._alone = None
+        return self._client is client
+
+    def _is_alone(self, send: Send, client: Any) -> bool:
+        in_flight = self._outbox.is_pending(send) and self._client is client
+        return in_flight and not self._closed.is_set()
+
+    def _hand_over(self, send: Send, client: Any) -> bool:
+        if client is None or send.topic not in self._known:
+            return False
+        try:
+            partition = choose_partition(
+                send.topic,
+                send.key,
+                send.partition,
+                partitions=len(client.partitions_for(send.topic)),
+                turn=send.number,
+            )
+            acknowledgement = client.send(
+                send.topic,
+                value=send.value,
+                key=send.key,
+                headers=send.headers,
+                partition=partition,
+                timestamp_ms=send.timestamp_ms,
+            )
+        except (*REFUSED, Rejected) as error:
+            self._outbox.settle(send, translate(f"sending to {send.topic}", error))
+            return True
+        except (kafka.errors.KafkaError, ValueError, RuntimeError):
+            self._known.discard(send.topic)  # its metadata is gone, or the client has just ended
+            return False
+        acknowledgement.add_callback(partial(self._on_acknowledged, send))
+        acknowledgement.add_errback(partial(self._on_failed, send, client))
+        return True
+
+    def _on_acknowledged(self, send: Send, metadata: Any) -> None:
+        """On the client's thread."""
+        self._outbox.settle(send, Position(metadata.partition, metadata.offset))
+
+    def _on_failed(self, send: Send, client: Any, error: BaseException) -> None:
+        """On the client's thread, before it goes on with the partition."""
+        if client is not self._client:
+            return  # fails together with its client; the feeder sends it again
+        refused = self._alone == send.number and isinstance(error, REFUSED)
+        problem = translate(f"sending to {send.topic}", error)
+        self._alone_until = self._outbox.last_number()
+        self._retired, self._client = client, None
+        client._sender.force_close()  # close() would first wait for what cannot be sent
+        if refused:
+            self._outbox.settle(send, problem)
+        else:
+            self._trouble(problem)
+        self._work.set()
+        self._urgent.set()
+        self._outbox.wake_watchers()
 
     def _trouble(self, error: KubeledgerError) -> None:
         if not self._troubled:

@@ -114,7 +114,10 @@ def test_a_broker_that_hangs_delays_and_does_not_lose(node: KafkaNode) -> None:
     producer.close(5)
 
 
-def test_a_producer_starts_before_its_broker(node: KafkaNode) -> None:
+def test_a_producer_starts_before_its_broker(
+    node: KafkaNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.broker.kafka_options.BOOTSTRAP_MS", 2000)
     broker = KafkaBroker([node.bootstrap], FAST)
     name = topic(broker, "early")
     node.stop()
