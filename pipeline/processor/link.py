@@ -42,6 +42,7 @@ class Link:
         self._clock = clock
         self._telemetry = telemetry
         self._paused: Partitions = frozenset()
+        self.member = False  # before the group is joined there is no membership to keep alive
 
     def patiently(
         self,
@@ -77,6 +78,9 @@ class Link:
         while (left := until - self._clock.monotonic()) > 0:
             if self._stop.is_set():
                 raise Stopping("asked to stop")
+            if not self.member:
+                self._clock.sleep(min(left, 0.5))
+                continue
             try:
                 self._pause(self._consumer.assignment())
                 self._receive(self._consumer.poll(min(left, 0.5)))
