@@ -46,7 +46,7 @@ class Inventory:
             watch=watch,
         )
         self._places: dict[str, dict[Source, Stream]] = {}
-        self._owed = dict(registry.positions.items())  # files of an earlier life
+        self._owed = [file_id for file_id, _ in registry.positions.items()]  # of an earlier life
         self._sweeps = 0
         self._next_sweep = self._next_poll = float("-inf")
         self._unwatched = False  # some quiet file could not be left to inotify
@@ -181,15 +181,16 @@ class Inventory:
             key = stream.source.uid, stream.source.container
             here[key] = here.get(key, False) or stream.unsure
             ids.update(done.file_id for done in stream.done.values())
-        for file_id, position in list(self._owed.items()):
+        owed, self._owed = self._owed, []
+        for file_id in owed:
+            position = self._registry.positions.get(file_id)
+            if position is None or file_id in ids:
+                continue  # continued in this life; or even finished, and deleted since
             source = position.source
             known = here.get((source.uid, source.container))
-            if known and file_id not in ids:
-                continue
-            del self._owed[file_id]
-            if file_id in ids:
-                continue
-            if not position.ended:
+            if known:
+                self._owed.append(file_id)
+            elif not position.ended:
                 self._endings.missing(file_id, position, siblings=known is not None)
             elif source.uid:
                 self._registry.positions.forget_ended(file_id)
