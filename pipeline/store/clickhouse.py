@@ -7,6 +7,7 @@ the same bytes with the same token, so the server can recognise it.
 Strings come back as `str`; a value that is not valid UTF-8 comes back as `bytes`, unchanged.
 """
 
+import logging
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -202,6 +203,8 @@ def _first_line(error: ServerException) -> str:
 def open_store(config: StoreConfig) -> ClickHouseStore:
     """A store that connects when it is first used."""
     password = read_secret(config.password_file, "password") if config.password_file else ""
+    # The driver logs tracebacks of what it raises as well, and what is raised is told by us.
+    logging.getLogger("clickhouse_driver").addHandler(logging.NullHandler())
     client = Client(
         config.host,
         port=config.port,
