@@ -4,6 +4,7 @@ A file is `busy` while it is being written, has unread bytes, or waits for its e
 are sized each tick. All others are left to inotify and cost nothing but a look by the sweep.
 """
 
+import os
 from collections.abc import Iterable, Iterator
 
 from collectors.config import CollectConfig
@@ -73,6 +74,8 @@ class Inventory:
             self._apply(self._tree.touched(changes.directories, wall_ns), now)
         if now >= self._next_sweep or changes.overflow:
             self._next_sweep = now + self._config.reading.sweep_s
+            again = {os.path.dirname(p) for stream in self.streams() for p in stream.unreadable}
+            self._apply(self._tree.touched(again, wall_ns), now)
             self._apply(self._tree.scan(wall_ns), now)
             self._sweep(now)
         elif self.polling and now >= self._next_poll:
@@ -151,6 +154,8 @@ class Inventory:
         for stream in self.streams():
             self._look_at(stream, now)
             for tail in stream.tails:
+                if tail in self.busy:
+                    self._size(tail, now)
                 tail.quiet += bool(tail.finish) and tail.size == tail.swept_size
                 tail.swept_size = tail.size
             seconds = self._config.reading.sweep_s

@@ -15,6 +15,7 @@ from collectors.logs.tail import Tail, Window
 class Identity(NamedTuple):
     file_id: int
     format: str
+    line: bytes  # that identifies it
     position: Position | None  # None: never seen
     alias: bool  # the archive of a file that is still open: nothing of its own
 
@@ -38,23 +39,13 @@ class Registry:
         epoch = 0
         while True:
             found = file_id(who, source.container, source.restart, line, epoch)
-            identity = self._candidate(tail, found, format_)
-            if identity is not None:
-                return identity
-            epoch += 1
-
-    def _candidate(self, tail: Tail, found: int, format_: str) -> Identity | None:
-        """None: this id belongs to other bytes, so the next epoch is tried."""
-        holder = self.claimed.get(found)
-        if holder is not None:
-            archive = tail.entry.kind is Kind.ARCHIVED and holder.source == tail.source
-            if archive and (holder.unlinked or not holder.listed):
-                return Identity(found, format_, None, alias=True)
-            return None
-        position = self.positions.get(found)
-        if position is None or tail.matches(position):
-            return Identity(found, format_, position, alias=False)
-        return None
+            holder = self.claimed.get(found)
+            if holder is not None and _made_from(tail, holder):
+                return Identity(found, format_, line, None, alias=True)
+            position = self.positions.get(found)
+            if holder is None and (position is None or tail.matches(position)):
+                return Identity(found, format_, line, position, alias=False)
+            epoch += 1  # this id belongs to other bytes
 
     def claim(self, found: int, tail: Tail) -> None:
         self.claimed[found] = tail
@@ -70,3 +61,9 @@ class Registry:
             for found, position in self.positions.items()
             if not position.ended and found not in self.claimed
         ]
+
+
+def _made_from(tail: Tail, holder: Tail) -> bool:
+    """Is this the archive of that open file, whose name is gone since?"""
+    archive = tail.entry.kind is Kind.ARCHIVED and holder.source == tail.source
+    return archive and (holder.unlinked or not holder.listed)

@@ -85,6 +85,7 @@ class Stream:
             return
         lane = Lane(self.source, identity.file_id, identity.format, owner=tail)
         if position is None:
+            tail.opening = identity.line
             self._registry.positions.opened(identity.file_id, self.source, format=identity.format)
         else:
             lane.source, lane.format, lane.acked = position.source, position.format, position.acked

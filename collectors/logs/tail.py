@@ -59,6 +59,7 @@ class Tail:
         self.size = reader.size if isinstance(reader, Archive) else entry.size
         self.offset = 0
         self.before = b""
+        self.opening = b""  # the line it was identified by, until the first chunk is read
         self.limit = MAX_CHUNK_RAW
         self.lane: Lane | None = None  # None: not identified yet
         self.finish = ""  # why nothing more is expected, or "" while more may come
@@ -136,9 +137,9 @@ class Tail:
         """Does the file hold, in front of the acknowledged offset, what was acknowledged?"""
         if position.mark == RETIRED:
             return False
-        if isinstance(self.reader, Archive) and position.ended:
-            if self.reader.expected == position.size & 0xFFFF_FFFF:
-                return True  # without decompressing all of it
+        promise = self.reader.expected if isinstance(self.reader, Archive) else None
+        if position.ended and promise == position.size & 0xFFFF_FFFF:
+            return True  # without decompressing all of it
         before = self._bytes_before(position.acked)
         return before is not None and (not position.mark or mark(before) == position.mark)
 
@@ -166,6 +167,7 @@ class Tail:
     def start_over(self) -> None:
         """The same descriptor, but another file: it was truncated."""
         self.skip_to(0)
+        self.opening = b""
         self.lane = None
         self.announced = self.ending = False
         self.quiet = 0
@@ -201,6 +203,8 @@ class Tail:
             if lead and (got < lead or window.view[:lead] != self.before):
                 shrunk = os.fstat(self.reader.fd).st_size < self.size
                 raise Rewritten(self.size if shrunk else self.offset)
+            if not self.offset and window.data[: len(self.opening)] != self.opening:
+                raise Rewritten(0)
             count = got - lead
             cut = window.data.rfind(b"\n", lead, lead + count) + 1
             if cut or count < want:
@@ -215,6 +219,7 @@ class Tail:
         offset = self.offset
         self.before = (self.before + bytes(window.view[max(lead, cut - BEFORE) : cut]))[-BEFORE:]
         self.offset += len(raw)
+        self.opening = b""
         self.shipped_at = now
         self.unread_since = now if self.unread else None
         return Piece(

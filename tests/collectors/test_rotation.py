@@ -484,3 +484,25 @@ def test_names_that_are_no_logs_are_counted(rig: Rig) -> None:
         rig.step()
         assert rig.telemetry.values["kubeledger_ignored_files", ()] == 2
         assert not rig.producer.records
+
+
+def test_truncated_before_anything_of_it_could_be_read(rig: Rig) -> None:
+    """Found by the model: identified, not read for lack of room, then other bytes at 0."""
+    rig.settings["limits"] = {"unacked_bytes": 1 << 19}
+    first, second = Kubelet(rig.root, pod=1), Kubelet(rig.root, pod=2)
+    rig.producer.auto = False
+    with rig.started():
+        first.write(20_000)
+        rig.run(1)
+        second.write(20_000)
+        rig.run(1)
+        second.live.write_bytes(b"")
+        again = second.write(20_000)
+        rig.run(1)
+        rig.producer.auto = True
+        rig.producer.ack()
+        rig.run(20)
+        _, old, new = rig.files().values()
+        assert not old.ranges
+        assert [end.reason for end in old.ends] == ["truncated"]
+        assert new.content() == again
