@@ -122,19 +122,32 @@ class RecordingTelemetry:
 _LEVELS = {"debug": 10, "info": 20, "warn": 30, "error": 40}
 
 
-def fluent_forwarder(host: str, port: int, tag: str) -> Callable[[str, dict[str, Any]], None]:
-    """Send events to a Fluent forward endpoint with fluent-logger. Never blocks and never
-    raises: our own logs must not stop the pipeline; what cannot be sent is on stderr anyway."""
+class FluentForward:
+    """Sends events to a Fluent forward endpoint with fluent-logger. Never blocks and never
+    raises: our own logs must not stop the pipeline, and what cannot be sent is on stderr."""
+
+    def __init__(self, sender: Any) -> None:
+        self._sender = sender
+        self.closed = False
+
+    def __call__(self, name: str, line: dict[str, Any]) -> None:
+        self._sender.emit(name, line)
+
+    def close(self) -> None:
+        """Stop at once; what is queued is on stderr already."""
+        self._sender.close(flush=False)
+        self.closed = True
+
+
+def fluent_forwarder(host: str, port: int, tag: str) -> FluentForward:
+    """A forwarder whose events arrive as `tag.name`; its thread ends with the process."""
     from fluent import asyncsender
 
-    sender = asyncsender.FluentSender(
-        tag, host=host, port=port, timeout=1.0, queue_maxsize=1000, queue_circular=True
+    return FluentForward(
+        asyncsender.FluentSender(
+            tag, host=host, port=port, timeout=1.0, queue_maxsize=1000, queue_circular=True
+        )
     )
-
-    def forward(name: str, line: dict[str, Any]) -> None:
-        sender.emit(name, line)
-
-    return forward
 
 
 def service_telemetry(service: str, environment: Mapping[str, str]) -> ServiceTelemetry:

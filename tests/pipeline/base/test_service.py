@@ -4,6 +4,7 @@ import io
 import json
 import os
 import signal
+import socket
 import urllib.error
 import urllib.request
 
@@ -13,7 +14,7 @@ from pipeline.base.clock import ManualClock
 from pipeline.base.errors import UsageError
 from pipeline.base.health import serve_health
 from pipeline.base.lifecycle import Stop
-from pipeline.base.telemetry import ServiceTelemetry, service_telemetry
+from pipeline.base.telemetry import ServiceTelemetry, fluent_forwarder, service_telemetry
 from pipeline.contract import metrics
 
 
@@ -114,3 +115,28 @@ def test_metric_names_are_unique_and_well_formed() -> None:
         assert metric.name.startswith("kubeledger_")
         assert (metric.kind == "counter") == metric.name.endswith("_total")
         assert metric.help.endswith(".")
+
+
+def test_events_reach_a_fluent_forward_endpoint() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        forward = fluent_forwarder("127.0.0.1", server.getsockname()[1], "kubeledger.collect")
+        forward("chunk.acked", {"event": "chunk.acked", "bytes": 17})
+        server.settimeout(10)
+        connection, _ = server.accept()
+        with connection:
+            connection.settimeout(10)
+            received = b""
+            while b"chunk.acked" not in received or b"\x11" not in received:
+                received += connection.recv(4096)
+        forward.close()
+    assert b"kubeledger.collect.chunk.acked" in received  # the tag of the Forward protocol
+
+
+def test_an_absent_fluent_endpoint_stops_nobody() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    forward = fluent_forwarder("127.0.0.1", port, "kubeledger.collect")
+    for number in range(2000):  # more than its queue holds
+        forward("noise", {"number": number})
+    forward.close()
+    assert forward.closed
