@@ -214,7 +214,9 @@ class EmbeddedPipeline(AbstractContextManager["EmbeddedPipeline"]):
 
     def _process_config(self, name: str, port: int) -> dict[str, Any]:
         return {
-            "broker": {"url": self.broker.url},
+            # A killed processor's partitions wait for this long; on one machine a heartbeat
+            # does not get lost, so it can be short.
+            "broker": {"url": self.broker.url, "session_timeout_s": 3},
             "store": {"host": "127.0.0.1", "port": port},
             "health": self._health[name],
         }
