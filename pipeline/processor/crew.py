@@ -63,6 +63,7 @@ class Crew:
         self.preparer = Preparer(table)
         self.letters = DeadLetters(self.producer, config.dead_letters, clock)
         self.deliverer = Deliverer(
+            broker,
             store,
             self.letters,
             self.link,

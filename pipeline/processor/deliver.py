@@ -5,19 +5,21 @@ Order: everything here happens after the declaration and before the confirmation
 any point repeats all of it, and every part knows its repetition.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from pipeline.base.block import Block
 from pipeline.base.clock import Clock
 from pipeline.base.errors import Fatal, Rejected
 from pipeline.base.telemetry import Telemetry
+from pipeline.broker.protocol import Broker
 from pipeline.contract.metrics import INSERT_RETRIES, INSERT_SECONDS
 from pipeline.processor.dead import Dead, DeadLetters, acknowledged
 from pipeline.processor.link import Link
-from pipeline.processor.partition import Partition
+from pipeline.processor.partition import Item, Partition
 from pipeline.processor.prepare import Prepared
-from pipeline.processor.refused import bisect, refused_row
+from pipeline.processor.refused import bisect, read_again, refused_row
 from pipeline.processor.side import dead_block, files_block, gaps_block
 from pipeline.stages.assemble import Window, assemble
 from pipeline.store.protocol import Store
@@ -31,6 +33,7 @@ class Stale(Exception):
 class Deliverer:
     """Writes to the store and to the dead-letter topic. Keeps nothing between batches."""
 
+    broker: Broker
     store: Store
     letters: DeadLetters
     link: Link
@@ -55,6 +58,14 @@ class Deliverer:
         def insert(table: str, part: Block, name: str) -> None:
             self._insert(partition, table, part, name, deadline_ms)
 
+        @cache
+        def earlier() -> Sequence[Item]:
+            return self.link.patiently(
+                "reading records again",
+                lambda: read_again(self.broker, partition.tp, partition.carry.need, batch.first),
+                ours=lambda: not partition.lost,
+            )
+
         if len(block):
             try:
                 insert("logs", block, token)
@@ -62,7 +73,10 @@ class Deliverer:
                 if not bisecting:
                     raise
                 places = bisect(block, token, insert, error)
-                refused = [refused_row(partition.tp, batch, block, at, why) for at, why in places]
+                refused = [
+                    refused_row(partition.tp, batch, block, at, why=why, earlier=earlier)
+                    for at, why in places
+                ]
         self._side(partition, batch, [*batch.dead, *refused], token, insert)
 
     def block(self, partition: Partition, batch: Prepared) -> Block:

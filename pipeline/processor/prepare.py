@@ -15,7 +15,7 @@ from pipeline.processor.dead import Dead, dead_record
 from pipeline.processor.metadata import CarryNote
 from pipeline.processor.partition import Item, Partition
 from pipeline.processor.side import FileRow, GapRow
-from pipeline.stages.cover import Cover
+from pipeline.stages.cover import Cover, StoredRow
 from pipeline.stages.decode import Undecodable, Unpacker
 from pipeline.stages.enrich import PodTable
 from pipeline.stages.rows import Origins, Rows, boundaries_hash, concat
@@ -38,6 +38,7 @@ class Prepared:
     files: list[FileRow] = field(default_factory=list)
     gaps: list[GapRow] = field(default_factory=list)
     dead: list[Dead] = field(default_factory=list)
+    replayed: dict[int, list[StoredRow]] = field(default_factory=dict)  # rows of letters put back
     raw_bytes: int = 0
     trimmed: int = 0
     partial: int = 0
@@ -143,8 +144,9 @@ class Preparer:
             refinery.chunk(offset, chunk, raw, pod, _cover(partition, chunk))
         elif chunk.replay not in partition.replayed:
             _remember(partition.replayed, chunk.replay)
-            stored = Cover.of([*asker.rows_of_chunk(chunk), *partition.rows_before(chunk.file_id)])
-            refinery.replayed(offset, chunk, raw, pod, stored)
+            here = batch.replayed.setdefault(chunk.file_id, [])
+            stored = [*asker.rows_of_chunk(chunk), *partition.rows_before(chunk.file_id), *here]
+            here += refinery.replayed(offset, chunk, raw, pod, Cover.of(stored))
 
 
 def _remember(replayed: dict[str, None], replay: str) -> None:

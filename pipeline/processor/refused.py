@@ -1,11 +1,12 @@
 """Rows that the table refuses: finding them, and keeping them as chunks that can be put back.
 
-The raw bytes of a row are cut out of the batch's own records, from its first byte to its last;
-lines of other rows in between come along, and are recognised as stored when the letter is put
-back. A row that began in an earlier batch is written anew from its content.
+The raw bytes of a row are cut out of the records that brought them, from its first byte to its
+last; lines of other rows in between come along, and are recognised as stored when the letter is
+put back. A row that began in an earlier batch needs records from before; they are read again.
+Only when retention has removed them is the row written anew from its content.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -14,11 +15,12 @@ import zstandard
 
 from pipeline.base.block import Block, Dictionary, Fixed, Strings
 from pipeline.base.errors import Rejected
-from pipeline.broker.protocol import TopicPartition
+from pipeline.broker.protocol import Broker, TopicPartition
 from pipeline.contract.record import CRI, STARTS_MID_LINE, UNTERMINATED, Chunk
 from pipeline.processor.dead import Dead, dead_row
+from pipeline.processor.partition import Item
 from pipeline.processor.prepare import Prepared
-from pipeline.stages.decode import Undecodable, Unpacker
+from pipeline.stages.decode import Undecodable, Unpacker, decode_event
 
 _SECOND_NS = 1_000_000_000
 
@@ -44,12 +46,23 @@ def bisect(
     return sorted(refused)
 
 
-def refused_row(tp: TopicPartition, batch: Prepared, block: Block, at: int, why: str) -> Dead:
-    """The dead letter of row `at` of the block."""
+def refused_row(
+    tp: TopicPartition,
+    batch: Prepared,
+    block: Block,
+    at: int,
+    *,
+    why: str,
+    earlier: Callable[[], Sequence[Item]],
+) -> Dead:
+    """The dead letter of row `at` of the block. `earlier` reads the records before the batch
+    that it may need."""
     file_id, off = _number(block, "file_id", at), _number(block, "off", at)
     nbytes, ko = _number(block, "nbytes", at), _number(block, "ko", at)
     stop = off + nbytes + _number(block, "interleaved", at)
-    found = _cut(batch, file_id, off, stop)
+    found = _cut(batch.items, file_id, off, stop)
+    if found is None:
+        found = _cut([*earlier(), *batch.items], file_id, off, stop)
     chunk, raw = found if found is not None else _anew(batch, block, at)
     chunk = replace(
         chunk,
@@ -66,12 +79,30 @@ def refused_row(tp: TopicPartition, batch: Prepared, block: Block, at: int, why:
     return dead_row(tp, ko, chunk, value, nbytes=nbytes, detail=why)
 
 
-def _cut(batch: Prepared, file_id: int, start: int, stop: int) -> tuple[Chunk, bytes] | None:
-    """Bytes [start, stop) of a file, if records of this batch hold them."""
+def read_again(broker: Broker, tp: TopicPartition, first: int, stop: int) -> list[Item]:
+    """Records [first, stop) of the source, as far as they are still there."""
+    reader = broker.reader()
+    try:
+        place = max(first, reader.beginning_offset(tp))
+        reader.assign([tp])
+        reader.seek(tp, place)
+        items: list[Item] = []
+        while place < stop:
+            for record in reader.poll(0.5):
+                if record.offset < stop:
+                    items.append(Item(record, decode_event(record.headers)))
+            place = reader.position(tp)
+        return items
+    finally:
+        reader.close()
+
+
+def _cut(items: Sequence[Item], file_id: int, start: int, stop: int) -> tuple[Chunk, bytes] | None:
+    """Bytes [start, stop) of a file, if these records hold them."""
     unpacker, found, place = Unpacker(), [], start
     model: Chunk | None = None
     flags = 0
-    for item in batch.items:
+    for item in items:
         chunk = item.event
         if not isinstance(chunk, Chunk) or chunk.file_id != file_id or place >= stop:
             continue

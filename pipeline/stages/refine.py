@@ -15,7 +15,7 @@ import numpy as np
 
 from pipeline.contract.record import STARTS_MID_LINE, UNTERMINATED, Chunk, FileEvent
 from pipeline.stages.carry import CarryEntry, FileState, Open, entries, pack
-from pipeline.stages.cover import Cover, drop_before, uncovered
+from pipeline.stages.cover import Cover, StoredRow, drop_before, uncovered
 from pipeline.stages.join import join
 from pipeline.stages.pieces import PIECE_BYTES, Piece, PieceChunk, lead_of
 from pipeline.stages.rows import Origins, PodView, Rows, concat
@@ -88,9 +88,13 @@ class Refinery:
         self.trimmed += skip
         self._add(file, rec, event, raw, pod, cover, skip)
 
-    def replayed(self, rec: int, event: Chunk, raw: bytes, pod: PodView, cover: Cover) -> None:
-        """A chunk out of its order, put back from the dead letters: it stands alone."""
+    def replayed(
+        self, rec: int, event: Chunk, raw: bytes, pod: PodView, cover: Cover
+    ) -> list[StoredRow]:
+        """A chunk out of its order, put back from the dead letters: it stands alone. Returns
+        which bytes its rows hold."""
         self._flush()
+        before = len(self._parts)
         file = FileState(event.file_id, event.source, next=event.offset)
         if raw:
             self._add(file, rec, event, raw, pod, cover, 0)
@@ -100,6 +104,7 @@ class Refinery:
         kept = self.files.get(event.file_id)
         if kept is not None:
             self._note(kept)
+        return [row for part in self._parts[before:] for row in part.stored()]
 
     def _add(
         self,

@@ -30,6 +30,11 @@ class Rows:
     def __len__(self) -> int:
         return len(self.bodies)
 
+    def stored(self) -> list[tuple[int, int, int, int]]:
+        """(off, nbytes, stream, flags) of each row: which bytes it holds."""
+        columns = (self.off, self.nbytes, self.stream, self.flags)
+        return list(zip(*(column.tolist() for column in columns), strict=True))
+
     def reorder(self, order: Ints) -> "Rows":
         """Row i is the old row order[i]."""
         return Rows(
