@@ -97,6 +97,8 @@ class Agent:
         self._ship.settle()
         self._files.discover(now, self._clock.wall_ns())
         self._files.measure(now)
+        if self._positions.news and not self._positions.trouble:
+            self._positions.sync()
         self._read(now)
         self._files.conclude()
         self._keep(now)

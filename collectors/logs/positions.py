@@ -63,6 +63,7 @@ class Positions:
         self._table: dict[int, Position] = {}
         self._known: set[int] = set()  # ids whose "f" line is in the journal
         self._dirty: dict[int, None] = {}
+        self.news = False  # files that the journal does not know of yet
         self._fd = self._lock = -1
         self._good = 0  # length of the journal that is known to be whole
         self.trouble: str | None = None
@@ -99,9 +100,11 @@ class Positions:
     def items(self) -> Iterator[tuple[int, Position]]:
         return iter(list(self._table.items()))
 
-    def opened(self, file_id: int, source: Source, *, format: str) -> None:  # noqa: A002
-        self._table[file_id] = Position(source, format)
-        self._dirty[file_id] = None
+    def opened(self, file_id: int, source: Source, *, format: str, size: int = 0) -> None:  # noqa: A002
+        """A file that is `size` bytes long now. `sync` before anything of it is sent: else, if
+        this process is killed and the file deleted, nobody would miss the rest."""
+        self._put(file_id, Position(source, format, size=size))
+        self.news = True
 
     def moved(self, file_id: int, acked: int, mark: str) -> None:
         """The broker has everything before `acked`; `mark` covers the bytes in front of it."""
@@ -147,6 +150,7 @@ class Positions:
             self._known.update(i for i in self._dirty if i in self._table)
             self._known.difference_update(i for i in self._dirty if i not in self._table)
             self._dirty.clear()
+            self.news = False
             if self._good > max(_COMPACT_AT, _COMPACT_RATIO * 200 * len(self._table)):
                 self._compact()
         except OSError as error:

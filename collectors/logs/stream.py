@@ -86,7 +86,9 @@ class Stream:
         lane = Lane(self.source, identity.file_id, identity.format, owner=tail)
         if position is None:
             tail.opening = identity.line
-            self._registry.positions.opened(identity.file_id, self.source, format=identity.format)
+            self._registry.positions.opened(
+                identity.file_id, self.source, format=identity.format, size=tail.size
+            )
         else:
             lane.source, lane.format, lane.acked = position.source, position.format, position.acked
             tail.go_to(position.size if position.ended else position.acked)

@@ -29,3 +29,20 @@ def test_a_file_finished_and_deleted_between_two_sweeps_is_not_missed(rig: Rig) 
         rig.run(20)
     assert [f.gaps for f in rig.files().values()] == [[], []]
     assert sorted(len(f.ends) for f in rig.files().values()) == [0, 1]
+
+
+def test_a_file_begun_just_before_the_kill_and_gone_after_it_is_named(rig: Rig) -> None:
+    with rig.started():
+        rig.step()  # positions are kept each second, and just now
+        node = Kubelet(rig.root)
+        written = node.write(3)
+        while not rig.files():
+            rig.step(0.05)
+        rig.kill()
+    assert rig.only().content() == written
+    node.write(3)
+    node.remove()
+    with rig.started():
+        rig.run(20)
+    (end,) = rig.only().ends
+    assert (end.size, end.exact) == (len(written), False)
