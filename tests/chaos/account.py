@@ -232,7 +232,7 @@ def _explain(number: int, file: File, outages: Sequence[Outage], verdict: Verdic
     inexact = [stop for _, stop, exact in file.gaps if not exact]
     inexact += [size for size, exact in file.ends if not exact]
     gaps = _union((low, high) for low, high, _ in file.gaps)
-    named = 0
+    named, silent = 0, []
     for start, stop in lost:
         covered = sum(max(0, min(stop, high) - max(start, low)) for low, high in gaps)
         named += covered
@@ -241,9 +241,10 @@ def _explain(number: int, file: File, outages: Sequence[Outage], verdict: Verdic
         elif inexact and start >= max(inexact):
             verdict.lost_tail += 1
         else:
-            verdict.say(
-                f"lost and not named: {file.where(start)}; gaps {file.gaps}, ends {file.ends}"
-            )
+            silent.append(start)
+    if silent:
+        verdict.say(f"{len(silent)} lines lost and not named: {file.where(silent[0])}; "
+                    f"gaps {file.gaps}, ends {file.ends}")  # fmt: skip
     verdict.named_bytes += named
     verdict.named_by_file[number] = named
 
