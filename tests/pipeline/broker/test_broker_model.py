@@ -174,13 +174,13 @@ class SqliteModel(BrokerModel):
         self.directory.cleanup()
 
 
-@pytest.mark.parametrize(("model", "examples"), [(BrokerModel, 80), (SqliteModel, 25)])
+@pytest.mark.parametrize(("model", "examples"), [(BrokerModel, 40), (SqliteModel, 12)])
 def test_against_the_model(model: type[BrokerModel], examples: int) -> None:
     run_state_machine_as_test(
         model,
         settings=settings(
             max_examples=examples,
-            stateful_step_count=40,
+            stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
