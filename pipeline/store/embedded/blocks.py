@@ -34,25 +34,33 @@ def empty_block(columns: Columns | None, revision: int) -> bytes:
 
 
 def to_packet(
-    block: bytes, known: Columns | None, revision: int
+    block: bytes,
+    known: Columns | None,
+    revision: int,
+    *,
+    types: Sequence[str] | None = None,
 ) -> tuple[Header, list[bytes | memoryview]]:
     """A block of the engine as the pieces of a packet's block. `known` are the columns of an
-    earlier block of the same answer: with them most columns need no walk."""
+    earlier block of the same answer: with them most columns need no walk. `types` replaces the
+    names of the types."""
     source = Source.over(block)
     count, rows = source.varint(), source.varint()
     flag = b"\0" if revision >= CUSTOM_SERIALIZATION else b""
     view = memoryview(block)
-    pieces: list[bytes | memoryview] = [BLOCK_INFO]
-    names, types, start = [], [], 0
+    pieces: list[bytes | memoryview] = [BLOCK_INFO, view[: source.at]]
+    found: list[tuple[str, str]] = []
     for number in range(count):
-        names.append(source.text())
-        types.append(source.text())
-        pieces += (view[start : source.at], flag)
+        name, kind = source.text(), source.text()
+        found.append((name, kind))
+        pieces.append(string(name) + string(types[number] if types else kind) + flag)
         start = source.at
-        if rows and number < count - 1:
-            _skip_column(source, block, types[-1], rows, _next_header(known, number + 1))
-    pieces.append(view[start:])
-    return Header(Columns(tuple(names), tuple(types)), rows), pieces
+        if number == count - 1:
+            pieces.append(view[start:])
+        elif rows:
+            _skip_column(source, block, kind, rows, _next_header(known, number + 1))
+            pieces.append(view[start : source.at])
+    columns = Columns(tuple(n for n, _ in found), tuple(t for _, t in found))
+    return Header(columns, rows), pieces
 
 
 def _next_header(known: Columns | None, number: int) -> bytes:

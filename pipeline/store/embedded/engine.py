@@ -52,14 +52,20 @@ class Engine:
         with self._lock:
             self._count += 1
             mark = f"session-{self._count}"
-        session = Session(self._connect(), mark, self.guard, self.kill)
+        session = Session(self._connect(), mark, self.guard, self)
         session.begin(database, {"max_memory_usage": str(self.memory_limit())})
         return session
 
     def kill(self, mark: str) -> None:
         """End what a session is running, if anything."""
+        self._kill(f"Settings['{MARK}'] = {literal(mark)}")
+
+    def kill_all(self) -> None:
+        self._kill(f"Settings['{MARK}'] != ''")
+
+    def _kill(self, which: str) -> None:
         with self._lock, suppress(RuntimeError):
-            self._root.query(f"KILL QUERY WHERE Settings['{MARK}'] = {literal(mark)} ASYNC", "Null")
+            self._root.query(f"KILL QUERY WHERE {which} ASYNC", "Null")
 
     def memory_limit(self) -> int:
         """Bytes that one statement may use: more is an error of that statement."""

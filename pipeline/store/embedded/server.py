@@ -200,8 +200,10 @@ class _Clients:
                 del self._threads[threading.current_thread()]
 
     def _finish(self) -> None:
-        """No new packets from anybody; statements that run may end, then they are cancelled by
-        the closed connection."""
+        """No new packets from anybody. Statements that run may end; after a while they are
+        cancelled."""
+        engine, _, watch = self._parts
+        watch.deafen()
         with self._lock:
             left = dict(self._threads)
         for connection in left.values():
@@ -209,4 +211,10 @@ class _Clients:
                 connection.shutdown(socket.SHUT_RD)
         deadline = time.monotonic() + _GRACE_S
         for thread in left:
-            thread.join(max(deadline - time.monotonic(), 0.1))
+            thread.join(max(deadline - time.monotonic(), 0.0))
+        for thread, connection in left.items():
+            while thread.is_alive():
+                engine.kill_all()
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+                thread.join(0.2)

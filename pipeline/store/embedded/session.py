@@ -13,13 +13,13 @@ import json
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, Protocol
 
 from pipeline.store.embedded.blocks import Columns, split
 from pipeline.store.embedded.failure import EngineError
 from pipeline.store.embedded.feed import Piece, through_pipe
 from pipeline.store.embedded.guard import ACCESS_DENIED, Guard
-from pipeline.store.embedded.sql import Insert, Statement, identifier, literal
+from pipeline.store.embedded.sql import Insert, Statement, identifier, last_name, literal
 
 # A string setting that changes nothing here; it marks the statements of one session.
 MARK = "stream_like_engine_insert_queue"
@@ -31,19 +31,27 @@ STREAMABLE = frozenset(
         *("JSONEachRow", "JSONLines", "NDJSON", "JSONCompactEachRow", "JSONStringsEachRow"),
     }
 )
+_UNKNOWN_IDENTIFIER = 47
 _NOT_INSERTED = ("MATERIALIZED", "ALIAS", "EPHEMERAL")
 
 Progress = Callable[[dict[str, int]], None]
 
 
+class SessionMaker(Protocol):
+    """The engine, as a session needs it."""
+
+    def session(self, database: str = "") -> "Session": ...
+
+    def kill(self, mark: str) -> None: ...
+
+
 class Session:
-    def __init__(
-        self, connection: Any, mark: str, guard: Guard, kill: Callable[[str], None]
-    ) -> None:
+    def __init__(self, connection: Any, mark: str, guard: Guard, engine: "SessionMaker") -> None:
         self._connection = connection
         self._mark = mark
         self._guard = guard
-        self._kill = kill
+        self._engine = engine
+        self._database = ""
         self._applied: dict[str, str] = {}
         self._before: dict[str, str | None] = {}
         self._running = False
@@ -65,6 +73,7 @@ class Session:
     def use(self, database: str) -> None:
         if database:
             self.command(f"USE {identifier(database)}")
+            self._database = database
 
     def command(self, sql: str | bytes) -> None:
         """Our own statement, without an answer and without a guard."""
@@ -121,8 +130,12 @@ class Session:
         with self._statement(progress):
             if statement.streams and form in STREAMABLE:
                 yield from self._stream(text, form, params)
-            elif data := self._run(text, form, params).bytes():
-                yield data
+            else:
+                data = self._run(text, form, params).bytes()
+                if statement.verb == "USE":
+                    self._database = last_name(text)
+                if data:
+                    yield data
 
     def native(
         self,
@@ -173,6 +186,25 @@ class Session:
         names, types = (json.loads(line) for line in head.splitlines()[:2])
         return Columns(tuple(names), tuple(types))
 
+    def typed(self, statement: Statement, columns: Columns, params: Mapping[str, str]) -> Columns:
+        """The engine's Native form, as it is had here, leaves the time zone out of DateTime.
+        Asked of another session, because a question on this one would end its stream; one that
+        does not see this one's temporary tables keeps the type without its zone."""
+        if "DateTime" not in columns.types or not statement.streams:
+            return columns
+        with suppress(EngineError):
+            other = self._engine.session(self._database)
+            try:
+                found = other.describe(statement, params)
+            finally:
+                other.close()
+            if found is not None and found.names == columns.names:
+                pairs = zip(columns.types, found.types, strict=True)
+                return columns._replace(
+                    types=tuple(full if kind == "DateTime" else kind for kind, full in pairs)
+                )
+        return columns
+
     def _describe(
         self, source: str, params: Mapping[str, str] | None = None
     ) -> list[tuple[str, str]]:
@@ -186,7 +218,13 @@ class Session:
         self._allow(insert.head)
         if insert.columns:
             source = f"(SELECT {insert.columns} FROM {insert.target})"
-            return _columns(self._describe(source))
+            try:
+                return _columns(self._describe(source))
+            except EngineError as error:
+                if error.code != _UNKNOWN_IDENTIFIER:
+                    raise
+                text = f"No such column in table {insert.target}: {error.message}"
+                raise EngineError(16, text, "NO_SUCH_COLUMN_IN_TABLE") from error
         return _columns(self._describe(insert.target))
 
     def insert(
@@ -237,7 +275,7 @@ class Session:
         because the statement may not have reached the engine's list yet."""
         self.cancelled = True
         while self._running and self.cancelled:
-            self._kill(self._mark)
+            self._engine.kill(self._mark)
             time.sleep(0.05)
 
 

@@ -155,3 +155,9 @@ def literal(text: str) -> str:
 
 def identifier(name: str) -> str:
     return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
+
+
+def last_name(sql: str) -> str:
+    """`USE name`: the name."""
+    words = list(tokens(sql))
+    return words[-1].name if words else ""

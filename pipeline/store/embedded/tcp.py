@@ -210,25 +210,23 @@ class _Answer:
 
     def _select(self, statement: Statement) -> None:
         columns: Columns | None = None
+        types: tuple[str, ...] | None = None
         rows = blocks = size = 0
         params = self._query.params
         for block in self._session.native(statement, params=params, progress=self._progress):
             if columns is None:
-                columns = self._header(block)
-            header, pieces = to_packet(block, columns, self._revision)
+                columns = to_packet(block, None, 0)[0].columns
+                typed = self._session.typed(statement, columns, params)
+                types = typed.types
+                self._send_block([empty_block(typed, self._revision)])
+            header, pieces = to_packet(block, columns, self._revision, types=types)
             self._send_block(pieces)
             rows, blocks, size = rows + header.rows, blocks + 1, size + len(block)
         if columns is None and not self._session.cancelled:
-            columns = self._session.describe(statement, params)
-            if columns:
-                self._send_block([empty_block(columns, self._revision)])
+            described = self._session.describe(statement, params)
+            if described:
+                self._send_block([empty_block(described, self._revision)])
         self._send(packets.profile(rows, blocks, size), varint(packets.S_END))
-
-    def _header(self, block: bytes) -> Columns:
-        """The first block of an answer tells names and types and has no rows."""
-        header, _ = to_packet(block, None, self._revision)
-        self._send_block([empty_block(header.columns, self._revision)])
-        return header.columns
 
     def _send_block(self, pieces: Sequence[bytes | memoryview]) -> None:
         head = varint(packets.S_DATA) + string("")

@@ -18,11 +18,16 @@ class Watch:
         self._lock = threading.Lock()
         self._wake_read, self._wake_write = os.pipe()
         self._open = True
+        self._deaf = False
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
     def start(self) -> None:
         self._selector.register(self._wake_read, selectors.EVENT_READ)
         self._thread.start()
+
+    def deafen(self) -> None:
+        """From now on nothing is taken for a client that leaves: the server is closing."""
+        self._deaf = True
 
     def stop(self) -> None:
         self._open = False
@@ -60,7 +65,7 @@ class Watch:
                     if current is None or current.data is not key.data:
                         continue
                     self._selector.unregister(key.fileobj)
-                if _left_or_cancelled(key.fileobj):  # type: ignore[arg-type]
+                if not self._deaf and _left_or_cancelled(key.fileobj):  # type: ignore[arg-type]
                     threading.Thread(target=key.data, name="cancel", daemon=True).start()
 
 
