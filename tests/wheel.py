@@ -39,7 +39,9 @@ def main() -> None:
         run(python, "-m", "pip", "install", "-q", "--disable-pip-version-check",
             "-c", constraints, wheel, cwd=away)  # fmt: skip
         command = away / "env" / "bin" / "kubeledger"
-        environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
+        environment = {
+            k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")
+        }
         assert "demo" in run(command, "--help", cwd=away, env=environment)
         answer = json.loads(
             run(command, "demo", "--seconds", "10", "--json", cwd=away, env=environment)

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pipeline.store.embedded.locate import endpoint
+
 TIMEOUT_S = 120
 
 
@@ -36,6 +38,11 @@ def query(data: Path, sql: str) -> list[dict[str, Any]]:
 
 def count(data: Path, where: str = "1") -> int:
     return int(query(data, f"SELECT toUInt32(count()) AS n FROM logs WHERE {where}")[0]["n"])
+
+
+def serving(data: Path) -> bool:
+    """The store answers and its tables are there: the collector's configuration comes last."""
+    return endpoint(data / "store") is not None and (data / "config" / "collect.yaml").exists()
 
 
 def wait_for(condition: Callable[[], bool], what: str, timeout_s: float = 60) -> None:

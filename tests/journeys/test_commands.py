@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.journeys.command import count, query, run, up, wait_for
+from tests.journeys.command import count, query, run, serving, up, wait_for
 from tests.journeys.reference import read_tree
 
 RECORDED = Path(__file__).resolve().parents[1] / "recordings" / "healthy"
@@ -27,7 +27,7 @@ def test_up_on_a_directory_that_somebody_else_keeps_writing(tmp_path: Path) -> N
 
     append(100)
     with up("--logs", pods, "--data", data):
-        wait_for(lambda: (data / "store" / "endpoint.json").exists(), "the store")
+        wait_for(lambda: serving(data), "the pipeline")
         wait_for(lambda: count(data) == 100, "the first lines")
         append(50)
         rotated = container / "0.log.20261123-053600"
@@ -65,7 +65,7 @@ def test_up_again_goes_on_where_it_stopped(tmp_path: Path) -> None:
     expected = sum(read_tree(tree).values())
     for _ in range(2):
         with up("--logs", tree, "--data", data, "--pods", RECORDED / "pods.json"):
-            wait_for(lambda: (data / "store" / "endpoint.json").exists(), "the store")
+            wait_for(lambda: serving(data), "the pipeline")
             wait_for(lambda: count(data) >= expected, "all lines")
     assert count(data) == expected
     assert json.loads(run("audit", "--data", data, "--json"))["ok"] is True
@@ -80,10 +80,12 @@ def test_a_killed_up_leaves_nothing_that_holds_the_directory(tmp_path: Path) -> 
     pods.mkdir()
     words = [sys.executable, "-m", "kubeledger", "up", "--logs", str(pods), "--data", str(data)]
     with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        wait_for(lambda: (data / "store" / "endpoint.json").exists(), "the store")
+        wait_for(lambda: serving(data), "the pipeline")
         process.kill()
+    wait_for(lambda: not serving(data), "the children's end")
     with up("--logs", pods, "--data", data):
-        wait_for(lambda: count(data) == 0, "a store that answers")
+        wait_for(lambda: serving(data), "the pipeline")
+        assert count(data) == 0
 
 
 def test_wrong_words_are_told_apart(tmp_path: Path) -> None:
