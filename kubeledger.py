@@ -177,10 +177,9 @@ def store(data: Path, listen: str, http: str, user: str, password_file: Path | N
     \b
     Example: kubeledger store --data ./store --listen 127.0.0.1:9000 --http 127.0.0.1:8123
     """
-    from pipeline.store.embedded.server import serve
-
     from pipeline.base.config import read_secret
     from pipeline.base.lifecycle import Stop
+    from pipeline.store.embedded.server import serve
 
     password = read_secret(password_file, "password") if password_file else ""
     with Stop().on_signals() as stop:
@@ -227,11 +226,10 @@ def logs(
     \b
     Example: kubeledger logs --data ./kubeledger-data -n shop --level error --since 1h --context 3
     """
-    from pipeline.console.search import log_query, run_logs
-
     from pipeline.base.clock import SystemClock
     from pipeline.base.lifecycle import Stop
     from pipeline.console.reach import reach_store
+    from pipeline.console.search import log_query, run_logs
 
     clock = SystemClock()
     query = log_query(clock=clock, **filters)
@@ -267,7 +265,6 @@ def query(sql: str, data: Path | None, config: Path | None, form: str) -> None:
     Example: kubeledger query --data ./kubeledger-data "SELECT level, count() FROM logs GROUP BY 1"
     """
     from pipeline.console.query import run_query
-
     from pipeline.console.reach import reach_store
 
     with reach_store(data, config) as (connection, _):
@@ -294,12 +291,11 @@ def audit(
     \b
     Example: kubeledger audit --data ./kubeledger-data
     """
-    from pipeline.console.when import parse_when
-
     from pipeline.audit import audit as run_audit
     from pipeline.base.clock import SystemClock
     from pipeline.console.account import print_audit
     from pipeline.console.reach import reach_store
+    from pipeline.console.when import parse_when
 
     clock = SystemClock()
     since_ns = parse_when(since, clock=clock) if since else 0
@@ -334,11 +330,10 @@ def replay_dead(config: Path | None, reason: str | None, limit: int | None) -> N
     \b
     Example: kubeledger replay dead --config process-logs.yaml --reason row-refused
     """
-    from pipeline.logs_config import LogProcessorConfig
-    from pipeline.replay import replay_dead as run_replay
-
     from pipeline.base.config import load
     from pipeline.broker.open import open_broker
+    from pipeline.logs_config import LogProcessorConfig
+    from pipeline.replay import replay_dead as run_replay
 
     settings = load(LogProcessorConfig, service="process-logs", path=config)
     broker = open_broker(settings.broker)
@@ -357,12 +352,11 @@ def check(paths: tuple[Path, ...]) -> None:
     \b
     Example: kubeledger check collect.yaml process-logs.yaml migrate.yaml
     """
-    from pipeline.logs_config import LogProcessorConfig
-
     from collectors.config import CollectConfig
     from pipeline.console.check import check_files
     from pipeline.console.migrate import MigrateConfig
     from pipeline.console.reach import ReachConfig
+    from pipeline.logs_config import LogProcessorConfig
 
     models = {
         "collect": CollectConfig,

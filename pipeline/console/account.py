@@ -35,9 +35,13 @@ def print_audit(account: Audit, out: TextIO) -> None:
         if file.explained:
             reasons = ", ".join(file.reasons)
             console.print(f"{file.file}: {human_bytes(file.explained)} missing because: {reasons}")
+        if not file.exact:
+            console.print(f"{file.file}: deleted before it was looked at again; what was written "
+                          f"behind byte {file.expected:,} is missing")  # fmt: skip
     total = account.summary()
     console.print(
-        f"{total['files']} files, {total['rows']:,} rows, {human_bytes(total['stored_bytes'])} raw: "
+        f"{total['files']} files, {total['rows']:,} rows, "
+        f"{human_bytes(total['stored_bytes'])} raw: "
         f"{total['complete']} complete, {total['open']} open, "
         f"{total['gaps']} with explained gaps ({human_bytes(total['gap_bytes'])}), "
         f"{total['unexplained']} unexplained, {total['duplicates']} duplicates"

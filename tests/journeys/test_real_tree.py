@@ -10,12 +10,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from pipeline.store.clickhouse import open_store
 
 from pipeline.audit import audit
 from pipeline.base.clock import SystemClock
 from pipeline.console.embedded import EmbeddedPipeline, Inputs
 from pipeline.console.up import count_rows, drain
+from pipeline.store.clickhouse import open_store
 from tests.journeys.command import wait_for
 from tests.journeys.reference import Line, raw_bytes, read_tree
 from tests.real.kafka import KafkaNode

@@ -4,16 +4,16 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from pipeline.store.clickhouse import ClickHouseStore, open_store
-from pipeline.store.config import StoreConfig
-from pipeline.store.embedded.locate import opened
-from pipeline.store.migrate import migrate
-from pipeline.store.native import rows_block
 
 from pipeline.audit import Audit, audit
 from pipeline.base.block import Block, Column, Dictionary, Fixed, Strings
 from pipeline.base.clock import ManualClock
 from pipeline.contract import tables
+from pipeline.store.clickhouse import ClickHouseStore, open_store
+from pipeline.store.config import StoreConfig
+from pipeline.store.embedded.locate import opened
+from pipeline.store.migrate import migrate
+from pipeline.store.native import rows_block
 
 NOW = 1_795_412_100
 
@@ -72,8 +72,8 @@ def note(store: ClickHouseStore, table: tables.TableSpec, **values: object) -> N
     store.insert(table.name, rows_block(table, [row]), token=repr(sorted(values.items())))
 
 
-def end(store: ClickHouseStore, file_id: int, size: int) -> None:
-    note(store, tables.FILES, file_id=file_id, event=2, size=size, exact=1)
+def end(store: ClickHouseStore, file_id: int, size: int, *, exact: int = 1) -> None:
+    note(store, tables.FILES, file_id=file_id, event=2, size=size, exact=exact)
 
 
 def gap(store: ClickHouseStore, file_id: int, start: int, stop: int, reason: str) -> None:
@@ -199,3 +199,17 @@ def test_many_files_keep_apart(store: ClickHouseStore, config: StoreConfig) -> N
     summary = judge(store, config).summary()
     assert (summary["files"], summary["complete"], summary["unexplained"]) == (29, 28, 1)
     assert summary["unexplained_bytes"] == 1
+
+
+def test_a_file_that_vanished_unseen_is_not_called_complete(
+    store: ClickHouseStore, config: StoreConfig
+) -> None:
+    rows(store, 1, (0, 10), (10, 10))
+    end(store, 1, 20, exact=0)
+    rows(store, 2, (0, 10))
+    end(store, 2, 10, exact=0)
+    end(store, 2, 10, exact=1)  # seen to its end, whatever a later life of the collector thought
+    account = judge(store, config)
+    assert [f.verdict for f in account.files] == ["gaps", "complete"]
+    summary = account.summary()
+    assert (summary["ok"], summary["gaps"], summary["inexact"]) == (True, 1, 1)
