@@ -33,7 +33,6 @@ class Piece(NamedTuple):
 
     offset: int
     raw: memoryview
-    lines: int
     flags: int
     first_ts: str
     last_ts: str
@@ -225,7 +224,6 @@ class Tail:
         return Piece(
             offset=offset,
             raw=raw,
-            lines=window.data.count(b"\n", lead, cut),
             flags=flags,
             first_ts=first,
             last_ts=last,

@@ -85,7 +85,7 @@ class Chunk(FileEvent):
 
     offset: int
     raw_length: int
-    lines: int  # newlines in the raw bytes
+    lines: int  # newlines in the raw bytes; 0 = not counted (the node collector does not)
     format: str
     codec: str  # zstd | none
     crc32c: int  # of the raw bytes
