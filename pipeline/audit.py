@@ -9,6 +9,9 @@ Plain SQL over `logs`, `files`, `gaps` and `dead_letters`. Per file (all in unco
   unexplained  expected - stored - explained, when positive
   duplicates   rows minus distinct offsets; a sum that is too large counts as one as well
 
+  exact        false when the file was gone at the collector's next look: what was written behind
+               `expected` in between is missing, and nobody knows how much it was
+
 The sum alone could hide one hole behind one repeat, the distinct offsets show the repeat.
 
 A file that is still open can look incomplete for a moment: a line whose last part has not come
@@ -44,9 +47,10 @@ WITH
   ),
   announced AS (
     SELECT file_id, countIf(event = 'end') AS ends, maxIf(size, event = 'end') AS size,
+           argMaxIf(f.exact, (f.size, f.exact), event = 'end') AS exact,
            anyLast(path) AS path, any(node) AS node, any(namespace) AS namespace,
            any(pod) AS pod, any(container) AS container
-    FROM {db}.files WHERE file_id IN (SELECT file_id FROM touched) GROUP BY file_id
+    FROM {db}.files AS f WHERE file_id IN (SELECT file_id FROM touched) GROUP BY file_id
   ),
   missing AS (
     SELECT file_id, start AS low, stop AS high, reason FROM {db}.gaps
@@ -91,7 +95,8 @@ SELECT
   s.row_count AS row_count,
   e.bytes AS explained,
   e.reasons AS reasons,
-  s.row_count - s.offsets AS repeats
+  s.row_count - s.offsets AS repeats,
+  a.ends = 0 OR a.exact > 0 OR s.high > a.size AS exact
 FROM touched AS t
 LEFT JOIN stored AS s ON t.file_id = s.file_id
 LEFT JOIN announced AS a ON t.file_id = a.file_id
@@ -118,6 +123,7 @@ class FileAudit:
     explained: int
     reasons: tuple[str, ...]
     repeats: int
+    exact: bool
 
     @property
     def unexplained(self) -> int:
@@ -137,7 +143,7 @@ class FileAudit:
             return "unexplained"
         if not self.ended:
             return "open"
-        return "gaps" if self.explained else "complete"
+        return "gaps" if self.explained or not self.exact else "complete"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +163,8 @@ class Audit:
             "files": len(self.files),
             "complete": sum(f.verdict == "complete" for f in self.files),
             "open": sum(f.verdict == "open" for f in self.files),
-            "gaps": sum(f.explained > 0 for f in self.files),
+            "gaps": sum(f.explained > 0 or not f.exact for f in self.files),
+            "inexact": sum(not f.exact for f in self.files),
             "unexplained": sum(f.unexplained > 0 for f in self.files),
             "duplicates": sum(f.duplicates for f in self.files),
             "rows": sum(f.rows for f in self.files),
@@ -215,6 +222,7 @@ def _read(store: Store, database: str, since_ns: int) -> list[FileAudit]:
             explained=int(row[10]),
             reasons=tuple(row[11]),
             repeats=int(row[12]),
+            exact=bool(row[13]),
         )
         for row in result.rows
     ]
