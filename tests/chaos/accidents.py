@@ -19,7 +19,7 @@ class Profile:
     sweep: float = 5.0
     mbps: float = 0.8
     containers: int = 20
-    max_files: int = 6
+    max_files: int = 8
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,7 @@ class Verdict:
     named_bytes: int = 0
     partial_rows: int = 0
     problems: list[str] = field(default_factory=list)
+    cut_files: set[int] = field(default_factory=set)
     named_by_file: dict[int, int] = field(default_factory=dict)
 
     def say(self, text: str) -> None:
@@ -240,6 +241,7 @@ def _explain(number: int, file: File, outages: Sequence[Outage], verdict: Verdic
             verdict.lost_named += 1
         elif inexact and start >= max(inexact):
             verdict.lost_tail += 1
+            verdict.cut_files.add(number)
         else:
             silent.append(start)
     if silent:

@@ -24,7 +24,7 @@ from tests.real.kafka import free_port
 
 _TICK = 0.1
 _SETTLE_S = 240.0
-_AUDIT = ("files", "complete", "open", "gaps", "unexplained", "duplicates", "gap_bytes")
+_AUDIT = ("files", "complete", "open", "gaps", "inexact", "unexplained", "duplicates", "gap_bytes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +274,9 @@ def _agree(verdict: Verdict, account: Audit) -> None:
     """The audit says what the oracle says."""
     for file in account.bad:
         verdict.say(f"audit: {file.verdict}: {file.path} {file.file}")
+    inexact = {int(f.file, 16) for f in account.files if not f.exact}
+    if hidden := verdict.cut_files - inexact:
+        verdict.say(f"audit: {len(hidden)} files lost their tail and are called exact")
     said = {int(f.file, 16): f.explained for f in account.files if f.explained}
     if said != (found := {n: b for n, b in verdict.named_by_file.items() if b}):
         differ = sorted(said.items() ^ found.items())[:3]
