@@ -1,0 +1,44 @@
+"""The short form of `make chaos`, with a fixed seed; and seeds that once failed."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.base.clock import SystemClock
+from tests.chaos.accidents import Profile
+from tests.chaos.run import Setting, run_chaos
+from tests.real.kafka import RealPartMissing
+
+SHORT = Profile(
+    kills=6, every=1.2, longest=5.0, session=3.0, sweep=1.0, mbps=0.5, containers=20, max_files=6
+)
+
+
+def run(bus: str, seed: int, directory: Path, profile: Profile = SHORT) -> dict[str, Any]:
+    try:
+        return run_chaos(Setting(bus, seed, profile, directory), SystemClock())
+    except RealPartMissing as missing:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"CI must not skip the real parts: {missing}")
+        pytest.skip(str(missing))
+
+
+@pytest.mark.slow
+def test_all_embedded(tmp_path: Path) -> None:
+    report = run("sqlite", 4, tmp_path / "chaos")
+    assert report["problems"] == []
+    assert report["accidents"]["kill"] >= SHORT.kills
+    assert report["audit"]["unexplained"] == report["audit"]["duplicates"] == 0
+    assert report["rows"] > 10_000
+
+
+@pytest.mark.slow
+@pytest.mark.real
+def test_real_kafka(tmp_path: Path) -> None:
+    report = run("kafka", 4, tmp_path / "chaos")
+    assert report["problems"] == []
+    assert report["accidents"]["kill"] >= SHORT.kills
+    assert report["audit"]["unexplained"] == report["audit"]["duplicates"] == 0
+    assert report["rows"] > 10_000
