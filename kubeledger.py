@@ -353,12 +353,13 @@ def check(paths: tuple[Path, ...]) -> None:
     Example: kubeledger check collect.yaml process-logs.yaml migrate.yaml
     """
     from collectors.config import CollectConfig
+    from pipeline.base.config import Settings
     from pipeline.console.check import check_files
     from pipeline.console.migrate import MigrateConfig
     from pipeline.console.reach import ReachConfig
     from pipeline.logs_config import LogProcessorConfig
 
-    models = {
+    models: dict[str, type[Settings]] = {
         "collect": CollectConfig,
         "process-logs": LogProcessorConfig,
         "migrate": MigrateConfig,

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline import logs
 from pipeline.base.clock import SystemClock
 from pipeline.base.config import load
 from pipeline.base.lifecycle import Stop
 from pipeline.base.telemetry import service_telemetry
 from pipeline.broker.open import open_broker
+from pipeline.logs import run
 from pipeline.logs_config import LogProcessorConfig
 from pipeline.store.clickhouse import open_store
 
@@ -24,7 +24,7 @@ def run_process_logs(path: Path | None, environment: Mapping[str, str]) -> None:
     broker, store = open_broker(config.broker, notice=notice), open_store(config.store)
     try:
         with Stop().on_signals() as stop:
-            logs.run(
+            run(
                 config,
                 broker=broker,
                 store=store,

@@ -183,6 +183,21 @@ def encode_headers(event: LogRecord) -> Headers:
     return tuple(headers)
 
 
+def _decode_gap(fields: Fields, source: Source, file_id: int) -> Gap:
+    start, stop = fields.number("from"), fields.number("to")
+    if stop < start:
+        raise RecordError(f"gap ends at {stop} before it starts at {start}")
+    exact, seen = fields.number("exact") != 0, fields.number("seen")
+    return Gap(source, file_id, "gap", start, stop, fields.text("reason"), exact, seen)
+
+
+def _decode_end(fields: Fields, source: Source, file_id: int) -> FileEnd:
+    exact, seen = fields.number("exact") != 0, fields.number("seen")
+    return FileEnd(
+        source, file_id, "end", fields.number("size"), fields.text("reason"), exact, seen
+    )
+
+
 def decode_headers(headers: Iterable[tuple[str, bytes]]) -> LogRecord:
     """The event that the headers describe. Raises RecordError, never anything else."""
     fields = Fields(headers)
@@ -205,29 +220,9 @@ def decode_headers(headers: Iterable[tuple[str, bytes]]) -> LogRecord:
             source, file_id, kind, fields.choice("format", FORMATS), fields.number("seen")
         )
     if kind == "gap":
-        start, stop = fields.number("from"), fields.number("to")
-        if stop < start:
-            raise RecordError(f"gap ends at {stop} before it starts at {start}")
-        return Gap(
-            source,
-            file_id,
-            kind,
-            start,
-            stop,
-            fields.text("reason"),
-            fields.number("exact") != 0,
-            fields.number("seen"),
-        )
+        return _decode_gap(fields, source, file_id)
     if kind == "end":
-        return FileEnd(
-            source,
-            file_id,
-            kind,
-            fields.number("size"),
-            fields.text("reason"),
-            fields.number("exact") != 0,
-            fields.number("seen"),
-        )
+        return _decode_end(fields, source, file_id)
     return Chunk(
         source=source,
         file_id=file_id,

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 DOORS = {
     "kafka": r"pipeline/broker/kafka\w*\.py",
-    "clickhouse_driver": r"pipeline/store/(clickhouse|native)\w*\.py|pipeline/store/embedded/\w+\.py",
+    "clickhouse_driver": r"pipeline/store/(clickhouse|native|embedded/\w+)\.py",
     "chdb": r"pipeline/store/embedded/\w+\.py",
     "fluent": r"pipeline/base/telemetry\.py",
     "grafana_api": r"dashboards/push\.py",
