@@ -96,7 +96,7 @@ SELECT
   e.bytes AS explained,
   e.reasons AS reasons,
   s.row_count - s.offsets AS repeats,
-  a.ends = 0 OR a.exact > 0 OR s.high > a.size AS exact
+  a.ends = 0 OR a.exact > 0 AS exact
 FROM touched AS t
 LEFT JOIN stored AS s ON t.file_id = s.file_id
 LEFT JOIN announced AS a ON t.file_id = a.file_id
