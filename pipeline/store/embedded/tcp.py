@@ -226,7 +226,8 @@ class _Answer:
             described = self._session.describe(statement, params)
             if described:
                 self._send_block([empty_block(described, self._revision)])
-        self._send(packets.profile(rows, blocks, size), varint(packets.S_END))
+        last = packets.progress(self._told, self._told, self._revision)
+        self._send(last, packets.profile(rows, blocks, size), varint(packets.S_END))
 
     def _send_block(self, pieces: Sequence[bytes | memoryview]) -> None:
         head = varint(packets.S_DATA) + string("")
@@ -238,7 +239,7 @@ class _Answer:
     def _insert(self, insert: Insert) -> None:
         columns = self._session.sample(insert)
         self._send_block([empty_block(columns, self._revision)])
-        self._session.insert(insert, columns, self._acknowledged(), progress=self._progress)
+        self._session.insert(insert, columns, self._acknowledged())
         self._send(varint(packets.S_END))
 
     def _acknowledged(self) -> Iterator[list[memoryview]]:

@@ -182,7 +182,7 @@ def test_clickhouse_connect(running: Running) -> None:
             "CREATE TABLE cc (x UInt64, s String, l LowCardinality(String), a Array(UInt8), "
             "m Map(String, String), t DateTime64(3, 'UTC')) ENGINE = MergeTree ORDER BY x"
         )
-        when = datetime(2026, 11, 23)  # noqa: DTZ001: the client gives UTC without a zone
+        when = datetime(2026, 11, 23)  # the client gives UTC without a zone
         rows = [[n, f"s{n}", "l", [n % 256], {"k": "v"}, when] for n in range(10_000)]
         names = ["x", "s", "l", "a", "m", "t"]
         assert client.insert("cc", rows, column_names=names).written_rows == 10_000

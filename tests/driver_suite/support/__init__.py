@@ -1,0 +1,1 @@
+"""Laid beside the driver's test modules, whose own helpers its sdist leaves out."""
