@@ -17,7 +17,7 @@ dropped with it.
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from itertools import islice
 
@@ -55,7 +55,7 @@ def run(
     clock: Clock,
 ) -> None:
     """Process until asked to stop. Fatal means that going on would lose or repeat data."""
-    with ExitStack() as closing:
+    with ExitStack() as closing, suppress(Stopping):
         processor = LogProcessor(
             config,
             broker=broker,
@@ -107,15 +107,12 @@ class LogProcessor:
 
     def wait_for_store(self) -> None:
         """The tables must be as the contract says before anything is read."""
-        found = self.crew.link.patiently(
-            "checking the store", self.crew.store.check, ours=lambda: True
-        )
+        found = self.crew.reached("checking the store", self.crew.store.check)
         self._telemetry.event("store.checked", found=list(found))
 
     def join(self) -> None:
         """Become a member; partitions come in a later `step`."""
         self.crew.consumer.subscribe([LOGS], on_assigned=self._assigned, on_revoked=self._revoked)
-        self.crew.link.member = True
 
     def step(self, poll_s: float) -> None:
         """Once round: receive, then bring every partition as far as it can go."""

@@ -2,6 +2,7 @@
 is told about the work. Nothing is connected to before it is used."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 from pipeline.base.clock import Clock
 from pipeline.base.lifecycle import Stop
@@ -12,7 +13,7 @@ from pipeline.logs_config import LogProcessorConfig
 from pipeline.processor.ask import Asker
 from pipeline.processor.dead import DeadLetters
 from pipeline.processor.deliver import Deliverer
-from pipeline.processor.link import Link
+from pipeline.processor.link import Link, reached
 from pipeline.processor.partition import Partition
 from pipeline.processor.pods import PodFeed
 from pipeline.processor.prepare import Preparer
@@ -44,8 +45,9 @@ class Crew:
     ) -> None:
         self.store = store
         self._ledger = ledger
-        self.consumer = broker.consumer(LOG_GROUP)
-        self.reader = broker.reader()
+        self.reached = partial(reached, stop=stop, clock=clock, telemetry=telemetry)
+        self.consumer = self.reached("joining the bus", lambda: broker.consumer(LOG_GROUP))
+        self.reader = self.reached("reading the bus", broker.reader)
         self.producer = broker.producer()
         self.bounds = bounds_of(config)
         self.link = Link(

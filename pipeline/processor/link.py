@@ -24,6 +24,31 @@ class Stopping(KubeledgerError):
     """Asked to stop while waiting; what is declared is finished at the next start."""
 
 
+def reached(
+    what: str, attempt: Callable[[], T], *, stop: Stop, clock: Clock, telemetry: Telemetry
+) -> T:
+    """The attempt's result, however long the far side is away. Before there is a group to
+    stay in."""
+    wait_s, told = _FIRST_WAIT_S, False
+    while True:
+        try:
+            found = attempt()
+        except Unavailable as error:
+            if not told:
+                telemetry.event("waiting", "warn", what=what, error=str(error))
+                told = True
+        else:
+            if told:
+                telemetry.event("waited", what=what)
+            return found
+        until = clock.monotonic() + wait_s
+        while (left := until - clock.monotonic()) > 0:
+            if stop.is_set():
+                raise Stopping("asked to stop")
+            clock.sleep(min(left, 0.5))
+        wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
+
+
 class Link:
     """Attempts, with back-off. `receive` takes records that came while waiting."""
 
@@ -42,7 +67,6 @@ class Link:
         self._clock = clock
         self._telemetry = telemetry
         self._paused: Partitions = frozenset()
-        self.member = False  # before the group is joined there is no membership to keep alive
 
     def patiently(
         self,
@@ -78,9 +102,6 @@ class Link:
         while (left := until - self._clock.monotonic()) > 0:
             if self._stop.is_set():
                 raise Stopping("asked to stop")
-            if not self.member:
-                self._clock.sleep(min(left, 0.5))
-                continue
             try:
                 self._pause(self._consumer.assignment())
                 self._receive(self._consumer.poll(min(left, 0.5)))

@@ -1,13 +1,17 @@
-"""The processor comes up while the store is away, as after a node's restart."""
+"""The processor comes up while the store or the bus is away, as after a power failure."""
+
+import pytest
 
 from pipeline.base.clock import ManualClock
 from pipeline.base.errors import Unavailable
 from pipeline.base.lifecycle import Stop
 from pipeline.base.telemetry import RecordingTelemetry
 from pipeline.broker.memory import MemoryBroker
+from pipeline.broker.protocol import Consumer, Reader
 from pipeline.contract.topics import topic_specs
 from pipeline.logs import LogProcessor
 from pipeline.logs_config import LogProcessorConfig
+from pipeline.processor.link import Stopping
 from tests.models.processor_rig import ToyLedger, ToyStore
 
 
@@ -21,20 +25,42 @@ class LateStore(ToyStore):
         return ["fine"]
 
 
-def test_it_waits_for_the_store_before_it_joins_the_group() -> None:
-    clock, telemetry, store = ManualClock(), RecordingTelemetry(), LateStore()
-    broker = MemoryBroker(clock=clock)
+class LateBroker(MemoryBroker):
+    away = 5
+
+    def consumer(self, group: str) -> Consumer:
+        self._come()
+        return super().consumer(group)
+
+    def reader(self) -> Reader:
+        self._come()
+        return super().reader()
+
+    def _come(self) -> None:
+        self.away -= 1
+        if self.away >= 0:
+            raise Unavailable("not yet")
+
+
+def made(broker: MemoryBroker, store: ToyStore, clock: ManualClock, stop: Stop) -> LogProcessor:
     admin = broker.admin()
     admin.ensure(topic_specs(2), create=True)
-    processor = LogProcessor(
+    admin.close()
+    return LogProcessor(
         LogProcessorConfig(),
         broker=broker,
         store=store,
         ledger=ToyLedger(store),
-        telemetry=telemetry,
-        stop=Stop(),
+        telemetry=RecordingTelemetry(),
+        stop=stop,
         clock=clock,
     )
+
+
+@pytest.mark.parametrize("kind", [MemoryBroker, LateBroker])
+def test_it_waits_for_store_and_bus_before_it_joins_the_group(kind: type[MemoryBroker]) -> None:
+    clock = ManualClock()
+    processor = made(kind(clock=clock), LateStore(), clock, Stop())
     try:
         processor.wait_for_store()
         processor.join()
@@ -42,4 +68,10 @@ def test_it_waits_for_the_store_before_it_joins_the_group() -> None:
         assert len(processor.partitions) == 2
     finally:
         processor.close()
-        admin.close()
+
+
+def test_a_wish_to_stop_ends_the_wait() -> None:
+    clock, stop = ManualClock(), Stop()
+    stop.set()
+    with pytest.raises(Stopping):
+        made(LateBroker(clock=clock), ToyStore(), clock, stop)
