@@ -134,6 +134,10 @@ class EmbeddedPipeline(AbstractContextManager["EmbeddedPipeline"]):
     def resume(self, service: str) -> bool:
         return self._supervisor.resume(service)
 
+    def pid(self, service: str) -> int | None:
+        """The process of a service; None while it is down."""
+        return self._supervisor.pid(service)
+
     def stop_collector(self) -> None:
         self._supervisor.stop(COLLECT, 20.0)
 

@@ -1,0 +1,66 @@
+"""Node agent at full speed: files -> bus, MB of log per CPU-second, interpreter start to clean
+stop, and the peak of its resident memory."""
+
+import time
+from pathlib import Path
+
+from pipeline.contract.record import Chunk, decode_headers
+from tests.bench.agent import Agent, agent
+from tests.bench.buses import EMBEDDED, KAFKA, Bus, Follower, bus
+from tests.bench.limits import compress_rate, read_rate
+from tests.bench.report import at_least, at_most, emit, skipped
+from tests.bench.tree import LogTree, make_tree
+from tests.real.kafka import RealPartMissing
+
+SIZE = 300_000_000
+CONTAINERS = (10, 200)
+RUNS = 3
+_TIMEOUT_S = 120.0
+_RATE = at_least(320)  # 10 x the best structured mode of Fluent Bit 5.1 on such a tree
+_PEAK = at_most(64)
+
+
+def run(work: Path) -> None:
+    trees = {n: make_tree(work / f"tree{n}", containers=n, size=SIZE) for n in CONTAINERS}
+    files = trees[CONTAINERS[0]].files
+    read, compress = read_rate(files), compress_rate(files)
+    emit("limit.page-cache-read", [read], "MB/CPU-s")
+    emit("limit.zstd-1", [compress], "MB/CPU-s")
+    for kind in (EMBEDDED, KAFKA):
+        try:
+            with bus(kind, work / kind) as found:
+                for tree in trees.values():
+                    _measure(found, kind, tree, work, compress)
+        except RealPartMissing as missing:
+            skipped(f"collector.{kind}", str(missing))
+
+
+def _measure(found: Bus, kind: str, tree: LogTree, work: Path, compress: float) -> None:
+    rates, peaks, walls = [], [], []
+    for number in range(RUNS):
+        state = work / f"{kind}-{len(tree.files)}-{number}"
+        with agent(tree.root, found.url, state) as running:
+            started = time.perf_counter()
+            _wait(found, running, tree.size)
+            walls.append(tree.size / 1e6 / (time.perf_counter() - started))
+            running.stop()
+        rates.append(tree.size / 1e6 / running.cpu_s)
+        peaks.append(running.peak_mib)
+    name = f"collector.{kind}.{len(tree.files)}-files"
+    emit(f"{name}.rate", rates, "MB/CPU-s", target=_RATE, limit=compress, wall_mb_s=max(walls))
+    emit(f"{name}.peak-rss", peaks, "MiB", target=_PEAK)
+
+
+def _wait(found: Bus, running: Agent, size: int) -> None:
+    """Until every byte is in the bus, as its records say."""
+    follower: Follower = found.follow()
+    seen, deadline = 0, time.monotonic() + _TIMEOUT_S
+    try:
+        while seen < size:
+            for record in follower.poll(0.2):
+                event = decode_headers(record.headers)
+                seen += event.raw_length if isinstance(event, Chunk) else 0
+            if time.monotonic() > deadline or running.process.poll() is not None:
+                raise RuntimeError(f"only {seen:,} of {size:,} bytes arrived")
+    finally:
+        follower.close()
