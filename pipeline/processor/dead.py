@@ -21,6 +21,10 @@ RECORDS_GONE = "records-gone"
 ROW_REFUSED = "row-refused"
 VALUE_NOT_KEPT = "value-not-kept"  # ends the detail of a letter whose value was too large
 
+# On a chunk that was made from a refused row: the one stream whose lines are meant
+# (pipeline.stages.lines). Only `replay dead` puts such chunks on the topic.
+STREAM_HEADER = "stream"
+
 U32, U64 = (1 << 32) - 1, (1 << 64) - 1
 
 
@@ -58,13 +62,26 @@ def dead_record(record: Record, reason: str, detail: str, chunk: Chunk | None) -
 
 
 def dead_row(
-    tp: TopicPartition, offset: int, chunk: Chunk, value: bytes, *, nbytes: int, detail: str
+    tp: TopicPartition,
+    offset: int,
+    chunk: Chunk,
+    value: bytes,
+    *,
+    stream: int,
+    nbytes: int,
+    detail: str,
 ) -> Dead:
     """A row that the table refused, as a record of its own: `chunk` and `value` hold the raw
-    bytes of the row."""
+    bytes from its first to its last part, and only lines of its stream are meant."""
     name = f"{tp.topic}:{tp.partition}:{offset}:{chunk.file_id:016x}.{chunk.offset}"
     letter = DeadLetter(
-        name, tp.topic, tp.partition, offset, ROW_REFUSED, detail, encode_headers(chunk)
+        name,
+        tp.topic,
+        tp.partition,
+        offset,
+        ROW_REFUSED,
+        detail,
+        (*encode_headers(chunk), (STREAM_HEADER, b"%d" % stream)),
     )
     return Dead(
         id=name,

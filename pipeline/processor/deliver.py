@@ -98,11 +98,13 @@ class Deliverer:
         insert: Callable[[str, Block, str], None],
     ) -> None:
         kp = partition.tp.partition
+        low, high = self.window.edges(batch.now_ms)
+        edges = low // 1_000_000, high // 1_000_000
         try:
             if batch.files:
-                insert("files", files_block(batch.files, kp), f"{token}:files")
+                insert("files", files_block(batch.files, kp, edges), f"{token}:files")
             if batch.gaps:
-                insert("gaps", gaps_block(batch.gaps, kp), f"{token}:gaps")
+                insert("gaps", gaps_block(batch.gaps, kp, edges), f"{token}:gaps")
             if dead:
                 self.letters.send(
                     dead,

@@ -4,14 +4,14 @@ The only questions to the outside are the ledger's: marks of files that are seen
 time, and the rows that a replayed chunk may repeat. Nothing is written here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from pipeline.contract.record import Chunk, FileEnd, FileOpen, Gap
 from pipeline.processor.ask import Asker
-from pipeline.processor.dead import Dead, dead_record
+from pipeline.processor.dead import STREAM_HEADER, Dead, dead_record
 from pipeline.processor.metadata import CarryNote
 from pipeline.processor.partition import Item, Partition
 from pipeline.processor.side import FileRow, GapRow
@@ -105,6 +105,8 @@ class Preparer:
             self._take(partition, item, batch, asker)
         batch.rows = refinery.finish(now_ms, first, last)
         batch.origins = refinery.origins
+        if partition.stored is not None:
+            batch.rows = _not_stored(batch, partition.stored)
         batch.shape = boundaries_hash(batch.rows, batch.origins)
         batch.carry = CarryNote.of(refinery.carry(), start=last + 1, base_ms=now_ms)
         batch.trimmed, batch.partial = refinery.trimmed, refinery.partial - partial
@@ -146,7 +148,11 @@ class Preparer:
             _remember(partition.replayed, chunk.replay)
             here = batch.replayed.setdefault(chunk.file_id, [])
             stored = [*asker.rows_of_chunk(chunk), *partition.rows_before(chunk.file_id), *here]
-            here += refinery.replayed(offset, chunk, raw, pod, Cover.of(stored))
+            cover = Cover.of(stored)
+            only = dict(item.record.headers).get(STREAM_HEADER, b"")
+            if only.isdigit():
+                cover = cover.only(int(only))
+            here += refinery.replayed(offset, chunk, raw, pod, cover)
 
 
 def _remember(replayed: dict[str, None], replay: str) -> None:
@@ -154,6 +160,19 @@ def _remember(replayed: dict[str, None], replay: str) -> None:
     replayed[replay] = None
     while len(replayed) > _REPLAYS_REMEMBERED:
         del replayed[next(iter(replayed))]
+
+
+def _not_stored(batch: Prepared, stored: Mapping[int, Sequence[StoredRow]]) -> Rows:
+    """Lines were left out before they were joined; a row cut out of a longer line is left out
+    here, when it is there already."""
+    there = {(file_id, off, stop) for file_id, rows in stored.items() for off, stop, _, _ in rows}
+    files = [origin.file_id for origin in batch.origins.items]
+    rows = batch.rows
+    keep = [
+        (files[origin], off, stop) not in there
+        for origin, (off, stop, _, _) in zip(rows.origin.tolist(), rows.stored(), strict=True)
+    ]
+    return rows if all(keep) else rows.select(np.array(keep, np.bool_))
 
 
 def _cover(partition: Partition, chunk: Chunk) -> Cover | None:

@@ -17,10 +17,12 @@ from pipeline.base.block import Block, Dictionary, Fixed, Strings
 from pipeline.base.errors import Rejected
 from pipeline.broker.protocol import Broker, TopicPartition
 from pipeline.contract.record import CRI, STARTS_MID_LINE, UNTERMINATED, Chunk
+from pipeline.contract.tables import UNPARSED
 from pipeline.processor.dead import Dead, dead_row
 from pipeline.processor.partition import Item
 from pipeline.processor.prepare import Prepared
 from pipeline.stages.decode import Undecodable, Unpacker, decode_event
+from pipeline.stages.lines import RAW
 
 _SECOND_NS = 1_000_000_000
 
@@ -76,7 +78,10 @@ def refused_row(
         replay="",
     )
     value = zstandard.ZstdCompressor(level=3).compress(raw)
-    return dead_row(tp, ko, chunk, value, nbytes=nbytes, detail=why)
+    stream = _number(block, "stream", at)
+    if _number(block, "flags", at) & UNPARSED:
+        stream = RAW
+    return dead_row(tp, ko, chunk, value, stream=stream, nbytes=nbytes, detail=why)
 
 
 def read_again(broker: Broker, tp: TopicPartition, first: int, stop: int) -> list[Item]:

@@ -1,4 +1,8 @@
-"""Rows beside the log rows: what happened to files, which bytes are gone, what was put aside."""
+"""Rows beside the log rows: what happened to files, which bytes are gone, what was put aside.
+
+Their times are the collectors' clocks, and the tables forget old rows: a time outside the window
+is moved to its edge, as for log rows, so that a node with a wrong clock is still accounted for.
+"""
 
 from collections.abc import Sequence
 
@@ -10,15 +14,16 @@ from pipeline.processor.dead import Dead
 
 FileRow = tuple[int, FileOpen | FileEnd]  # source offset, event
 GapRow = tuple[int, Gap]
+Edges = tuple[int, int]  # of the window of times, in ms
 
 
-def files_block(rows: Sequence[FileRow], partition: int) -> Block:
+def files_block(rows: Sequence[FileRow], partition: int, edges: Edges) -> Block:
     """Rows of table `files`."""
     events = [event for _, event in rows]
     ends = [event if isinstance(event, FileEnd) else None for event in events]
     return Block(
         {
-            "ts": stamps([event.seen_ms for event in events], "i8"),
+            "ts": _times([event.seen_ms for event in events], edges),
             "event": stamps([FILE_EVENTS[event.kind] for event in events], "i1"),
             "file_id": stamps([event.file_id for event in events], "u8"),
             **_sources([event.source for event in events]),
@@ -30,12 +35,12 @@ def files_block(rows: Sequence[FileRow], partition: int) -> Block:
     )
 
 
-def gaps_block(rows: Sequence[GapRow], partition: int) -> Block:
+def gaps_block(rows: Sequence[GapRow], partition: int, edges: Edges) -> Block:
     """Rows of table `gaps`."""
     gaps = [gap for _, gap in rows]
     return Block(
         {
-            "ts": stamps([gap.seen_ms for gap in gaps], "i8"),
+            "ts": _times([gap.seen_ms for gap in gaps], edges),
             "file_id": stamps([gap.file_id for gap in gaps], "u8"),
             **_sources([gap.source for gap in gaps]),
             "start": stamps([gap.start for gap in gaps], "u8"),
@@ -61,6 +66,11 @@ def dead_block(rows: Sequence[Dead], partition: int, now_ms: int) -> Block:
             **_places([dead.offset for dead in rows], partition),
         }
     )
+
+
+def _times(seen_ms: Sequence[int], edges: Edges) -> Column:
+    low, high = edges
+    return stamps([min(max(seen, low), high) for seen in seen_ms], "i8")
 
 
 def _sources(sources: Sequence[Source]) -> dict[str, Column]:

@@ -1,84 +1,72 @@
 """Which bytes of a file the store has already, line by line.
 
 Used where a mark per file is not enough: when an old open range is finished, when a batch was
-stored in part, and when dead letters are put back. A stored row names its first byte and how
-many bytes of ITS STREAM it holds, so walking the lines of a stream in order says exactly which
-of them are stored, also when parts of other streams lie between. This path is rare; it is
-written for exactness, a step per line.
+stored in part, and when dead letters are put back. The parts of a row are consecutive lines of
+ITS stream, so a stored row holds every byte of its stream from its first byte to its last,
+whatever lines of the other stream lie between. Lines are cut accordingly.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from pipeline.contract.tables import UNPARSED
-from pipeline.stages.lines import RAW, Lines
+from pipeline.stages.lines import RAW, STDERR, STDOUT, Ints, Lines
 
-StoredRow = tuple[int, int, int, int]  # off, nbytes, stream, flags
-
-
-@dataclass(slots=True)
-class _Walk:
-    """Where the walk over one stream is: the next stored row, and bytes of the current one
-    that are still to come."""
-
-    rows: list[tuple[int, int]]
-    index: int = 0
-    left: int = 0
+StoredRow = tuple[int, int, int, int]  # off, stop (byte after its last part), stream, flags
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Cover:
-    """The stored rows of one file, consumed in the order of its lines."""
+    """The stored rows of one file: per stream, where they begin and end, in order."""
 
-    walks: dict[int, _Walk] = field(default_factory=dict)
+    spans: dict[int, tuple[Ints, Ints]]
 
     @classmethod
     def of(cls, rows: Iterable[StoredRow]) -> "Cover":
         by_stream: dict[int, list[tuple[int, int]]] = {}
-        for off, nbytes, stream, flags in rows:
+        for off, stop, stream, flags in rows:
             key = RAW if flags & UNPARSED else stream
-            by_stream.setdefault(key, []).append((off, nbytes))
-        return cls({stream: _Walk(sorted(rows)) for stream, rows in by_stream.items()})
+            by_stream.setdefault(key, []).append((off, stop))
+        return cls({stream: _merged(sorted(spans)) for stream, spans in by_stream.items()})
 
-    def stored(self, stream: int, start: int, size: int) -> tuple[int, int]:
-        """Of the line [start, start + size): how many of its first and last bytes are stored.
-        (size, 0) is all of it."""
-        walk = self.walks.get(stream)
-        if walk is None:
-            return 0, 0
-        place, stop = start, start + size
-        head = 0
-        while place < stop:
-            if walk.left:
-                taken = min(walk.left, stop - place)
-                walk.left -= taken
-                place += taken
-                continue
-            head = place - start
-            while walk.index < len(walk.rows) and walk.rows[walk.index][0] < place:
-                walk.index += 1  # began in bytes that are not here
-            if walk.index == len(walk.rows) or walk.rows[walk.index][0] >= stop:
-                return head, 0
-            off, walk.left = walk.rows[walk.index]
-            walk.index += 1
-            if off > place:  # a row that begins inside this line: its tail is stored
-                walk.left -= stop - off
-                return head, stop - off
-        return size, 0
+    def only(self, stream: int) -> "Cover":
+        """As if everything of the other streams were stored."""
+        everything = np.array([0]), np.array([np.iinfo(np.int64).max])
+        others = {other: everything for other in (RAW, STDOUT, STDERR) if other != stream}
+        return Cover(self.spans | others)
+
+
+def _merged(spans: list[tuple[int, int]]) -> tuple[Ints, Ints]:
+    """Spans that touch become one."""
+    begins: list[int] = []
+    ends: list[int] = []
+    for begin, end in spans:
+        if ends and begin <= ends[-1]:
+            ends[-1] = max(ends[-1], end)
+        else:
+            begins.append(begin)
+            ends.append(end)
+    return np.array(begins, np.int64), np.array(ends, np.int64)
 
 
 def uncovered(lines: Lines, part: slice, cover: Cover) -> None:
-    """Cut what is stored out of these lines: wholly stored ones get size 0."""
-    streams = lines.parsed.stream[part].tolist()
-    starts, sizes = lines.start[part].tolist(), lines.size[part].tolist()
-    for i, stream, start, size in zip(
-        range(part.start, part.stop), streams, starts, sizes, strict=True
-    ):
-        head, tail = cover.stored(stream, start, size)
-        if head or tail:
-            cut_line(lines, i, head, tail)
+    """Cut what is stored off these lines: wholly stored ones get size 0. (A stored span strictly
+    inside a line stays; the rows that are made of it are recognised as a whole.)"""
+    streams = lines.parsed.stream[part]
+    for stream, (begins, ends) in cover.spans.items():
+        rows = np.flatnonzero(streams == stream) + part.start
+        start = lines.start[rows]
+        stop = start + lines.size[rows]
+        before = np.searchsorted(begins, start, "right") - 1  # the last span that begins here
+        reach = np.where(before >= 0, ends[before], 0)
+        head = np.clip(reach - start, 0, stop - start)
+        after = np.minimum(np.searchsorted(ends, stop, "left"), len(ends) - 1)
+        over = (begins[after] > start) & (begins[after] < stop) & (ends[after] >= stop)
+        tail = np.where(over & (head < stop - start), stop - begins[after], 0)
+        for i in np.flatnonzero((head > 0) | (tail > 0)).tolist():
+            cut_line(lines, int(rows[i]), int(head[i]), int(tail[i]))
 
 
 def cut_line(lines: Lines, i: int, head: int, tail: int = 0) -> None:

@@ -51,6 +51,10 @@ class PieceChunk:
     tail: tuple[int, bool] = (0, False)  # if torn: stream of the last line, and is it a `P`
     lines: slice = field(default_factory=lambda: slice(0, 0))  # its lines in the piece
 
+    def goes_on(self) -> bool:
+        """Is all of it one line that neither begins nor ends here?"""
+        return self.torn and self.lines.stop - self.lines.start == 1
+
 
 @dataclass(slots=True)
 class Piece:

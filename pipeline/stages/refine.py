@@ -304,12 +304,8 @@ class Refinery:
         if not lines.size.all():
             lines = lines.select(lines.size > 0)
         self._parts.append(join(lines, piece.chunks, self._weaver))
-        last = piece.chunks[-1]
-        if last.torn:
-            stream, more = last.tail
-            line = last.file.open.get(stream)
-            if line is not None:
-                line.mid, line.mid_more = True, more
+        for chunk in piece.chunks:
+            _follow_middle(chunk, self._weaver.now_ms)
         for chunk in piece.chunks:
             self._note(chunk.file)
 
@@ -336,3 +332,26 @@ class Refinery:
             spare = [key for key in self.files if key not in self._held]
             for key in spare[: len(self.files) - self._bounds.files]:
                 del self.files[key]
+
+
+def _follow_middle(chunk: PieceChunk, now_ms: int) -> None:
+    """Know whether, and in which line, the file stopped in the middle of one. That holds also
+    when the line itself was left out, because the store has it: the chunk that brings its rest
+    must still find its stream."""
+    file = chunk.file
+    if chunk.lead is not None and not chunk.goes_on():
+        line = file.open.get(chunk.lead.stream)
+        if line is not None and line.mid and not line.nbytes:
+            del file.open[chunk.lead.stream]
+    if not chunk.torn:
+        return
+    stream, more = chunk.tail
+    line = file.open.get(stream)
+    if line is None and chunk.cover is not None:
+        stop = chunk.start + len(chunk.raw)
+        pos = stop - chunk.event.offset
+        line = Open(file.last_ts or 0, stream, stop, chunk.rec, pos, cut=True, end=stop)
+        line.last_ms, line.end_rec, line.end_pos = now_ms, chunk.rec, pos
+        file.open[stream] = line
+    if line is not None:
+        line.mid, line.mid_more = True, more

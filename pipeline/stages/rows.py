@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.contract.record import Source
 from pipeline.stages.lines import Bytes8, Ints
@@ -31,9 +32,13 @@ class Rows:
         return len(self.bodies)
 
     def stored(self) -> list[tuple[int, int, int, int]]:
-        """(off, nbytes, stream, flags) of each row: which bytes it holds."""
-        columns = (self.off, self.nbytes, self.stream, self.flags)
+        """(off, stop, stream, flags) of each row: which bytes it holds."""
+        stop = self.off + self.nbytes + self.interleaved
+        columns = (self.off, stop, self.stream, self.flags)
         return list(zip(*(column.tolist() for column in columns), strict=True))
+
+    def select(self, keep: NDArray[np.bool_]) -> "Rows":
+        return self.reorder(np.flatnonzero(keep))
 
     def reorder(self, order: Ints) -> "Rows":
         """Row i is the old row order[i]."""

@@ -106,9 +106,7 @@ class ToyLedger:
 
     def sources(self, table, partition, first, last):
         rows = self._store.rows(table)
-        return frozenset(
-            r["ko"] for r in rows if r["kp"] == partition and first <= r["ko"] <= last
-        )
+        return frozenset(r["ko"] for r in rows if r["kp"] == partition and first <= r["ko"] <= last)
 
     def dead_ids(self, partition, first, last):
         rows = self._store.rows("dead_letters")
@@ -118,7 +116,8 @@ class ToyLedger:
 
 
 def _stored(row: dict) -> StoredRow:
-    return StoredRow(row["off"], row["nbytes"], row["stream"], row["flags"])
+    stop = row["off"] + row["nbytes"] + row["interleaved"]
+    return StoredRow(row["off"], stop, row["stream"], row["flags"])
 
 
 def source(number: int) -> Source:
