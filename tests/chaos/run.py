@@ -48,7 +48,8 @@ class Chaos:
         self._kafka: ChaosKafka | None = None
         self._lock = BusLock(setting.directory / "data" / "bus.db")
         self._broken: dict[str, tuple[float, Accident]] = {}
-        self._away: tuple[float, bool] | None = None  # since when (wall), with a kill
+        # Since when (wall), and with a kill. At first it has not come yet.
+        self._away: tuple[float, bool] | None = (clock.wall_ns() / 1e9, True)
         self.outages: list[Outage] = []
         self.counts: Counter[str] = Counter()
         self._log = (setting.directory / "chaos.log").open("w", buffering=1)
@@ -128,6 +129,9 @@ class Chaos:
     # -- accidents ---------------------------------------------------------------------------
 
     def run(self, writer: "subprocess.Popen[bytes]") -> None:
+        while self._away is not None:
+            self.idle(_TICK)
+        self.say("the collector has looked at everything")
         deadline = self._clock.monotonic() + self._setting.max_s
         for accident in draw(self._setting.bus, self._setting.seed, self._setting.profile):
             self.idle(accident.after)
