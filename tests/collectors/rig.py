@@ -220,10 +220,10 @@ class Rig:
         self.clock.advance(seconds)
         self.agent.step()
 
-    def run(self, seconds: float) -> None:
+    def run(self, seconds: float, *, tick: float = 0.1) -> None:
         """That much virtual time, in ticks."""
-        for _ in range(round(seconds / 0.1)):
-            self.step(0.1)
+        for _ in range(round(seconds / tick)):
+            self.step(tick)
 
     def stop(self) -> None:
         """As SIGTERM does."""

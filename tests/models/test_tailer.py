@@ -42,8 +42,6 @@ class Generation:
 
 
 class TailerMachine(RuleBasedStateMachine):
-    lifeless = 0  # virtual seconds are cheap; real ones are not spent
-
     @initialize(inotify=st.booleans(), bound=st.sampled_from([1 << 19, 32 << 20]))
     def begin(self, inotify: bool, bound: int) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="tailer-"))
@@ -141,14 +139,18 @@ class TailerMachine(RuleBasedStateMachine):
     def truncate(self) -> None:
         generation = self._current()
         if self.up:
-            self.rig.run(6)  # the collector has seen what is there, or it could not be judged
+            self.rig.run(
+                6, tick=0.5
+            )  # the collector has seen what is there, or it could not be judged
         generation.path.write_bytes(b"")
         generation.truncated = True
         self._lost(generation)
         self.live = None
         if self.up:
             self.rig.step()
-            self.rig.run(6)  # also without inotify: the shorter file is seen before it grows
+            self.rig.run(
+                6, tick=0.5
+            )  # also without inotify: the shorter file is seen before it grows
         self._current()
 
     @rule()
@@ -182,7 +184,7 @@ class TailerMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.up)
     @rule(seconds=st.sampled_from([0.1, 0.5, 2, 12]))
     def run(self, seconds: float) -> None:
-        self.rig.run(seconds)
+        self.rig.run(seconds, tick=0.1 if seconds < 1 else 0.5)
 
     @precondition(lambda self: self.rig.producer.auto)
     @rule()
@@ -229,7 +231,7 @@ class TailerMachine(RuleBasedStateMachine):
             self.start()
         self.rig.producer.auto = True
         self.rig.producer.ack()
-        self.rig.run(40)
+        self.rig.run(40, tick=0.5)
         files = self.rig.files()
         for generation in self.generations:
             identity = generation.identity(self.pod.uid)
@@ -269,9 +271,9 @@ class TailerMachine(RuleBasedStateMachine):
 
 TestTailer = TailerMachine.TestCase
 TestTailer.settings = settings(
-    max_examples=60,
+    max_examples=40,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking takes minutes here
-    stateful_step_count=30,
+    stateful_step_count=25,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
