@@ -414,3 +414,28 @@ def test_truncated_before_anything_of_it_could_be_read(rig: Rig) -> None:
         assert not old.ranges
         assert [end.reason for end in old.ends] == ["truncated"]
         assert new.content() == again
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_written_to_after_its_end(rig: Rig, closed: bool) -> None:
+    """A second end record, with the larger size, whether or not the first was acknowledged."""
+    pod = Kubelet(rig.root)
+    with rig.started():
+        first = pod.write(3)
+        rig.run(1)
+        renamed = pod.rotate()
+        rig.producer.auto = closed
+        rig.run(20)
+        late = pod.line()
+        with renamed.open("ab") as out:
+            out.write(late)
+        rig.producer.auto = True
+        rig.producer.ack()
+        rig.run(1)
+        pod.write(1)
+        pod.rotate()  # at the latest: the next look at the directory
+        rig.run(20)
+        file = next(iter(rig.files().values()))
+        assert file.content() == first + late
+        assert [end.size for end in file.ends] == [180, 240]
+        assert not file.gaps
