@@ -112,7 +112,11 @@ class LogProcessor:
 
     def join(self) -> None:
         """Become a member; partitions come in a later `step`."""
-        self.crew.consumer.subscribe([LOGS], on_assigned=self._assigned, on_revoked=self._revoked)
+        subscribe = self.crew.consumer.subscribe
+        self.crew.reached(
+            "joining the group",
+            lambda: subscribe([LOGS], on_assigned=self._assigned, on_revoked=self._revoked),
+        )
 
     def step(self, poll_s: float) -> None:
         """Once round: receive, then bring every partition as far as it can go."""

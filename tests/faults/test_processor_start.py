@@ -1,5 +1,8 @@
 """The processor comes up while the store or the bus is away, as after a power failure."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 
 from pipeline.base.clock import ManualClock
@@ -30,10 +33,20 @@ class LateBroker(MemoryBroker):
 
     def consumer(self, group: str) -> Consumer:
         self._come()
-        return super().consumer(group)
+        member = super().consumer(group)
+        subscribe = member.subscribe
+
+        def late(topics: Sequence[str], **callbacks: Any) -> None:
+            self._come()
+            subscribe(topics, **callbacks)
+
+        member.subscribe = late  # type: ignore[method-assign]
+        self.away = 3
+        return member
 
     def reader(self) -> Reader:
         self._come()
+        self.away = 3
         return super().reader()
 
     def _come(self) -> None:
