@@ -19,7 +19,7 @@ class Profile:
     sweep: float = 5.0
     mbps: float = 0.8
     containers: int = 20
-    max_files: int = 8
+    max_files: int = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def _lasts(rng: Random, what: str, whom: str, profile: Profile) -> float:
     """Mostly short; processors often for longer than their session, and an outage for longer
     than rotation keeps a file."""
     if what == "outage":
-        return profile.longest * rng.uniform(0.9, 1.3)
+        return profile.longest * rng.uniform(1.2, 1.8)
     if whom.startswith(PROCESSORS[0]) and rng.random() < 0.5:
         return rng.uniform(profile.session, profile.session * 1.5)
     return min(1 + rng.expovariate(4 / profile.longest), profile.longest)
