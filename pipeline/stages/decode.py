@@ -56,6 +56,8 @@ class Unpacker:
             return raw
         if len(raw) != chunk.raw_length:
             return Undecodable(BAD_LENGTH, f"{len(raw)} raw bytes, header says {chunk.raw_length}")
+        if raw.count(b"\n") != chunk.lines:  # batches are bounded by what headers say
+            return Undecodable(BAD_LENGTH, f"not {chunk.lines} lines, as the header says")
         found = crc32c.crc32c(raw)
         if found != chunk.crc32c:
             return Undecodable(BAD_CHECKSUM, f"crc32c {found}, header says {chunk.crc32c}")

@@ -20,11 +20,13 @@ _JAVA_THROWABLE = rb"(?:[\w$]+\.)*[A-Z][\w$]*(?:Exception|Error|Throwable|Failur
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """`inside`: continues whatever the group is. `opener`: the line that begins a trace; it
-    continues a group of one line that is not a trace itself (the log line that announces it).
-    `traced`: continues a group in which a trace was opened. `last`: continues an opened group
-    after an indented line, at the left margin (Python's `ValueError: ...`)."""
+    """`starts`: begins a trace and a row of its own. `inside`: continues whatever the group is.
+    `opener`: begins a trace, too, but continues a group of one line that is not a trace itself
+    (the log line that announces it). `traced`: continues a group in which a trace was opened.
+    `last`: continues an opened group after an indented line, at the left margin (Python's
+    `ValueError: ...`)."""
 
+    starts: re.Pattern[bytes]
     inside: re.Pattern[bytes]
     opener: re.Pattern[bytes]
     traced: re.Pattern[bytes]
@@ -34,16 +36,18 @@ class Pattern:
 _NEVER = re.compile(rb"(?!)")
 
 _JAVA = Pattern(
+    starts=re.compile(rb"Exception in thread \""),
     inside=re.compile(rb"[\t ]+(?:at |\.\.\. \d+ |eval\()|[\t ]*(?:Caused by|Suppressed): "),
     opener=re.compile(
-        rb"(?:Exception in thread \"[^\"]*\" )?" + _JAVA_THROWABLE + rb"(?::|$)|"
+        _JAVA_THROWABLE + rb"(?::|$)|"
         rb"(?:[\w$]+\.)*[\w$]*(?:Exception|Error)(?:: |$)"
     ),
     traced=re.compile(rb"[\t ]+\S"),
     last=_NEVER,
 )
 _PYTHON = Pattern(
-    inside=re.compile(rb"(?!)"),
+    starts=_NEVER,
+    inside=_NEVER,
     opener=re.compile(rb"Traceback \(most recent call last\):|  \+ Exception Group Traceback"),
     traced=re.compile(
         rb"[\t ]+\S|\s*$|Traceback \(most recent call last\):|During handling of the above "
@@ -52,17 +56,19 @@ _PYTHON = Pattern(
     last=re.compile(rb"[A-Za-z_][\w.]*(?::|$)"),
 )
 _GO = Pattern(
+    starts=re.compile(rb"panic: |fatal error: "),
     inside=re.compile(rb"goroutine \d+ \[[^\]]+\]:"),
-    opener=re.compile(rb"panic: |fatal error: |goroutine \d+ \[[^\]]+\]:"),
+    opener=re.compile(rb"goroutine \d+ \[[^\]]+\]:"),
     traced=re.compile(
-        rb"[\t ]+\S|\s*$|\[signal |created by |goroutine \d+ \[|exit status \d|panic: |"
+        rb"[\t ]+\S|\s*$|\[signal |created by |goroutine \d+ \[|exit status \d|"
         rb"[^\s(]\S*\(.*\)$"
     ),
     last=_NEVER,
 )
 _DOTNET = Pattern(
+    starts=re.compile(rb"Unhandled exception[.:] "),
     inside=re.compile(rb"[\t ]+(?:at |---> |--- End of )|[\t ]*---> "),
-    opener=re.compile(rb"(?:Unhandled exception[.:] )?(?:[A-Z]\w*\.)+\w*Exception\b"),
+    opener=re.compile(rb"(?:[A-Z]\w*\.)+\w*Exception\b"),
     traced=re.compile(rb"[\t ]+\S"),
     last=_NEVER,
 )
@@ -78,12 +84,14 @@ _RULES = {
 def opens_trace(pattern: str, body: bytes) -> bool:
     """Does a trace begin at this line?"""
     head = body[:_HEAD]
-    return any(rule.opener.match(head) for rule in _RULES[pattern])
+    return any(rule.starts.match(head) or rule.opener.match(head) for rule in _RULES[pattern])
 
 
 def continues(pattern: str, group: Group, body: bytes) -> bool:
     """Does this line belong to the group?"""
     head = body[:_HEAD]
+    if any(rule.starts.match(head) for rule in _RULES[pattern]):
+        return False
     for rule in _RULES[pattern]:
         if rule.inside.match(head):
             return True

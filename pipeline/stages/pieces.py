@@ -1,4 +1,4 @@
-"""Chunks -> a piece: one buffer of at least 1 MiB, parsed at once whatever files it is from.
+"""Chunks -> a piece: one buffer of about 2 MiB, parsed at once whatever files it is from.
 
 Chunks of small containers are small, and a column operation costs the same for ten lines as for
 a thousand. So chunks of one format are put side by side, parsed together, and each line is
@@ -22,7 +22,7 @@ from pipeline.stages.lines import NO_TIME, PAD, STDOUT, Lines, Parsed, Text, fin
 from pipeline.stages.plain import parse_plain
 from pipeline.stages.timestamps import parse_rfc3339
 
-PIECE_BYTES = 1024 * 1024
+PIECE_BYTES = 2 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.contract.record import STARTS_MID_LINE, UNTERMINATED, Chunk, FileEvent
-from pipeline.stages.carry import CarryEntry, FileState, Open, entries, pack
+from pipeline.stages.carry import CarryEntry, FileState, entries, pack
 from pipeline.stages.cover import Cover, StoredRow, drop_before, uncovered
 from pipeline.stages.join import join
+from pipeline.stages.middle import expect, follow_middle
 from pipeline.stages.pieces import PIECE_BYTES, Piece, PieceChunk, lead_of
 from pipeline.stages.rows import Origins, PodView, Rows, concat
 from pipeline.stages.weaver import Weaver
@@ -245,36 +246,12 @@ class Refinery:
     ) -> None:
         """A chunk from before the batch that the carry needs."""
         for entry in self._expected.pop(rec, ()):
-            self._expect_stream(self.file(event), event, entry)
-        file = self.files.get(event.file_id)
-        if file is not None and file.only is not None and raw:
+            file = self.file(event)
+            expect(file, event, entry)
+            self._ages.append((file, entry))
+        state = self.files.get(event.file_id)
+        if state is not None and state.only is not None and raw:
             self.chunk(rec, event, raw, pod, cover)
-
-    def _expect_stream(self, file: FileState, event: Chunk, entry: CarryEntry) -> None:
-        if file.only is None:
-            file.only, file.next = {}, event.offset
-        first = event.offset + entry.pos
-        if entry.fragment and not event.flags & STARTS_MID_LINE:
-            file.next = max(file.next, first)  # the chunk was cut there the first time, too
-        file.only[entry.stream] = first
-        self._ages.append((file, entry))
-        if entry.cut:
-            file.open[entry.stream] = Open(
-                entry.ts,
-                entry.stream,
-                first,
-                entry.rec,
-                entry.pos,
-                entry.flags,
-                cut=True,
-                fragment=entry.fragment,
-                mid=entry.fragment,
-                mid_more=entry.mid_more,
-                end=first,
-                end_rec=entry.rec,
-                end_pos=entry.pos,
-                end_fragment=entry.fragment,
-            )
 
     def restored(self) -> int:
         """The carry is complete, with the ages that were written down. Returns how many entries
@@ -305,7 +282,7 @@ class Refinery:
             lines = lines.select(lines.size > 0)
         self._parts.append(join(lines, piece.chunks, self._weaver))
         for chunk in piece.chunks:
-            _follow_middle(chunk, self._weaver.now_ms)
+            follow_middle(chunk, self._weaver.now_ms)
         for chunk in piece.chunks:
             self._note(chunk.file)
 
@@ -332,26 +309,3 @@ class Refinery:
             spare = [key for key in self.files if key not in self._held]
             for key in spare[: len(self.files) - self._bounds.files]:
                 del self.files[key]
-
-
-def _follow_middle(chunk: PieceChunk, now_ms: int) -> None:
-    """Know whether, and in which line, the file stopped in the middle of one. That holds also
-    when the line itself was left out, because the store has it: the chunk that brings its rest
-    must still find its stream."""
-    file = chunk.file
-    if chunk.lead is not None and not chunk.goes_on():
-        line = file.open.get(chunk.lead.stream)
-        if line is not None and line.mid and not line.nbytes:
-            del file.open[chunk.lead.stream]
-    if not chunk.torn:
-        return
-    stream, more = chunk.tail
-    line = file.open.get(stream)
-    if line is None and chunk.cover is not None:
-        stop = chunk.start + len(chunk.raw)
-        pos = stop - chunk.event.offset
-        line = Open(file.last_ts or 0, stream, stop, chunk.rec, pos, cut=True, end=stop)
-        line.last_ms, line.end_rec, line.end_pos = now_ms, chunk.rec, pos
-        file.open[stream] = line
-    if line is not None:
-        line.mid, line.mid_more = True, more

@@ -1,6 +1,7 @@
 """A world for the log processor in virtual time: the bus in memory, a store that keeps rows and
 remembers tokens, and faults between any two steps."""
 
+import itertools
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -160,7 +161,7 @@ class World:
         start = len(self.files.get(file_id, b""))
         self.files[file_id] = self.files.get(file_id, b"") + data
         edges = [0, len(data)] if cut is None else sorted({0, cut % (len(data) + 1), len(data)})
-        for first, last in zip(edges, edges[1:], strict=False):
+        for first, last in itertools.pairwise(edges):
             self.send(file_id, start + first, data[first:last], **other)
 
     def send(self, file_id: int, offset: int, raw: bytes, **other) -> None:

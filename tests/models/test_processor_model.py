@@ -6,6 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from pipeline.base.errors import KubeledgerError
 from pipeline.replay import replay_dead
 from tests.models.processor_rig import REFUSED, Crash, World, away, check_exactly_once
 
@@ -107,7 +108,7 @@ class ProcessorMachine(RuleBasedStateMachine):
             try:
                 member.finish()
                 member.close()
-            except (Crash, Exception):  # a fault that was planned for later
+            except (Crash, KubeledgerError):  # a fault that was planned for later
                 self.zombies.append(member)
         else:
             self.zombies.append(member)

@@ -2,16 +2,20 @@
 into an embedded store, and every line comes out as it was printed."""
 
 import dataclasses
+import io
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pipeline.base.clock import ManualClock
+from pipeline.base.block import Block
+from pipeline.base.clock import ManualClock, SystemClock
 from pipeline.base.lifecycle import Stop
-from pipeline.base.telemetry import RecordingTelemetry
+from pipeline.base.telemetry import RecordingTelemetry, ServiceTelemetry
 from pipeline.broker.memory import MemoryBroker
+from pipeline.contract.metrics import ROWS
 from pipeline.contract.record import (
     FileEnd,
     FileOpen,
@@ -22,7 +26,7 @@ from pipeline.contract.record import (
 )
 from pipeline.contract.tables import MULTILINE
 from pipeline.contract.topics import LOGS, PODS, topic_specs
-from pipeline.logs import LogProcessor
+from pipeline.logs import LogProcessor, run
 from pipeline.logs_config import BatchLimits, LogProcessorConfig
 from pipeline.store.clickhouse import ClickHouseStore, open_store
 from pipeline.store.ledger import StoreLedger
@@ -168,3 +172,35 @@ def test_the_ledger_answers_from_the_tables(store: ClickHouseStore) -> None:
     assert len(ledger.sources("files", kp, 0, ko + 10)) > 0
     assert ledger.sources("gaps", kp, 0, ko) == frozenset()
     assert ledger.dead_ids(kp, 0, ko) == frozenset()
+
+
+def test_run_serves_health_stores_and_stops_when_asked(store: ClickHouseStore) -> None:
+    bus, stop = MemoryBroker(), Stop()
+    bus.admin().ensure(topic_specs(1), create=True)
+    source = Source("n", "ns", "run", "uid-run", "c", 0, "/x")
+    data = b"2026-11-23T05:35:03.1Z stdout F hello run\n"
+    for event, raw in chunks_of(data, [], file_id=77, source=source):
+        record = {"key": source.key, "value": raw, "headers": encode_headers(event)}
+        bus.producer().send(LOGS, **record).result(1)
+    telemetry = ServiceTelemetry("process-logs", stream=io.StringIO())
+    config = LogProcessorConfig(health="127.0.0.1:0", batch=BatchLimits(linger_s=0.05))
+    asked = Asked(store, stop)
+    run(config, broker=bus, store=asked, telemetry=telemetry, stop=stop, clock=SystemClock())
+    assert store.query("SELECT body FROM logs WHERE file_id = 77").rows == [("hello run",)]
+    assert telemetry.value(ROWS) == 1
+    assert bus.admin().group_lag("kubeledger-logs", LOGS) == {0: 0}
+
+
+class Asked:
+    """The store, which asks the service to stop once log rows are in it."""
+
+    def __init__(self, store: ClickHouseStore, stop: Stop) -> None:
+        self._store, self._stop = store, stop
+
+    def insert(self, table: str, block: Block, *, token: str) -> None:
+        self._store.insert(table, block, token=token)
+        if table == "logs":
+            self._stop.set()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
