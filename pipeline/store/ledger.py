@@ -14,7 +14,7 @@ class StoredRow(NamedTuple):
     """Which bytes a row of `logs` holds."""
 
     off: int
-    nbytes: int
+    stop: int  # byte after its last part
     stream: int
     flags: int
 
@@ -59,12 +59,12 @@ SELECT file_id, max(stop) FROM (
 """
 
 _ROWS_OF_RANGE = """
-SELECT file_id, off, nbytes, CAST(stream, 'Int8'), flags FROM logs
+SELECT file_id, off, off + nbytes + interleaved, CAST(stream, 'Int8'), flags FROM logs
 WHERE kp = {kp:UInt16} AND ko BETWEEN {first:UInt64} AND {last:UInt64}
 """
 
 _ROWS_OF_FILE = """
-SELECT off, nbytes, CAST(stream, 'Int8'), flags FROM logs
+SELECT off, off + nbytes + interleaved, CAST(stream, 'Int8'), flags FROM logs
 WHERE file_id = {id:UInt64} AND off < {stop:UInt64}
     AND off + nbytes + interleaved > {start:UInt64}
     AND NOT (kp = {kp:UInt16} AND ko >= {ko:UInt64})
