@@ -10,12 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.broker.protocol import Record, TopicPartition
-from pipeline.contract.record import Chunk, LogRecord
+from pipeline.contract.record import CRI, DOCKER, PLAIN, Chunk, LogRecord
 from pipeline.processor.dead import Dead
 from pipeline.processor.metadata import CarryNote, Declared
 from pipeline.stages.cover import Cover, StoredRow
 from pipeline.stages.decode import Undecodable, decode_event
 from pipeline.stages.refine import Refinery
+
+SHORTEST = {CRI: 32, DOCKER: 48, PLAIN: 1}  # bytes of a line that holds nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,10 @@ class Item:
 
     @property
     def lines(self) -> int:
-        return self.event.lines + 1 if isinstance(self.event, Chunk) else 1
+        """At most, or nearly: a collector need not count."""
+        if not isinstance(self.event, Chunk):
+            return 1
+        return 1 + (self.event.lines or self.event.raw_length // SHORTEST[self.event.format])
 
     @property
     def raw(self) -> int:

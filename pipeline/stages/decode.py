@@ -56,7 +56,8 @@ class Unpacker:
             return raw
         if len(raw) != chunk.raw_length:
             return Undecodable(BAD_LENGTH, f"{len(raw)} raw bytes, header says {chunk.raw_length}")
-        if raw.count(b"\n") != chunk.lines:  # batches are bounded by what headers say
+        # batches are bounded by what headers say
+        if chunk.lines and raw.count(b"\n") != chunk.lines:
             return Undecodable(BAD_LENGTH, f"not {chunk.lines} lines, as the header says")
         found = crc32c.crc32c(raw)
         if found != chunk.crc32c:
