@@ -242,8 +242,10 @@ class LogProcessor:
             items,
             now_ms=self._now_ms() if declared is None else declared.now_ms,
             asker=self.crew.asker(partition),
+            max_lines=self._config.batch.rows if declared is None else None,
         )
-        self.crew.letters.check(len(items), len(batch.dead))
+        partition.put_back(items[len(batch.items) :], self._clock.monotonic())
+        self.crew.letters.check(len(batch.items), len(batch.dead))
         if declared is not None:
             self._finish_open(partition, batch, declared)
         elif not batch.empty():

@@ -10,14 +10,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.broker.protocol import Record, TopicPartition
-from pipeline.contract.record import CRI, DOCKER, PLAIN, Chunk, LogRecord
+from pipeline.contract.record import Chunk, LogRecord
 from pipeline.processor.dead import Dead
 from pipeline.processor.metadata import CarryNote, Declared
 from pipeline.stages.cover import Cover, StoredRow
 from pipeline.stages.decode import Undecodable, decode_event
 from pipeline.stages.refine import Refinery
 
-SHORTEST = {CRI: 32, DOCKER: 48, PLAIN: 1}  # bytes of a line that holds nothing
+_USUAL_LINE = 128  # bytes, for a guess; the batch is counted when it is unpacked (prepare.py)
+
+
+_USUAL_LINE = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +32,10 @@ class Item:
 
     @property
     def lines(self) -> int:
-        """At most, or nearly: a collector need not count."""
+        """About how many: a collector need not count."""
         if not isinstance(self.event, Chunk):
             return 1
-        return 1 + (self.event.lines or self.event.raw_length // SHORTEST[self.event.format])
+        return 1 + (self.event.lines or self.event.raw_length // _USUAL_LINE)
 
     @property
     def raw(self) -> int:
@@ -91,6 +94,13 @@ class Partition:
         self.held -= sum(len(item.record.value or b"") for item in taken)
         self.first_seen = now if self.items else None
         return taken
+
+    def put_back(self, items: Sequence[Item], now: float) -> None:
+        """Records that were taken and are not wanted yet, in front again."""
+        self.items.extendleft(reversed(items))
+        self.held += sum(len(item.record.value or b"") for item in items)
+        if self.items:
+            self.first_seen = now
 
     def closed(self, rows: int, raw: int) -> tuple[int, bool]:
         """How many buffered records make the next batch, and whether a limit says that no more

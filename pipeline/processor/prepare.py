@@ -40,6 +40,7 @@ class Prepared:
     dead: list[Dead] = field(default_factory=list)
     replayed: dict[int, list[StoredRow]] = field(default_factory=dict)  # rows of letters put back
     raw_bytes: int = 0
+    lines: int = 0
     trimmed: int = 0
     partial: int = 0
 
@@ -91,18 +92,29 @@ class Preparer:
             partition.refinery.restore(offset, chunk, raw, pod, _cover(partition, chunk))
 
     def prepare(
-        self, partition: Partition, items: Sequence[Item], *, now_ms: int, asker: Asker
+        self,
+        partition: Partition,
+        items: Sequence[Item],
+        *,
+        now_ms: int,
+        asker: Asker,
+        max_lines: int | None,
     ) -> Prepared:
-        """All rows that these records complete; the partition's state moves on."""
+        """All rows that these records complete; the partition's state moves on. The batch ends
+        early, with fewer items, once it has `max_lines` lines: headers only guess them."""
         refinery, first = partition.refinery, partition.start
-        last = items[-1].record.offset if items else first - 1
         _mark_files(partition, items, asker)
         partial = refinery.partial
         refinery.begin(now_ms)
-        batch = Prepared(first, last, now_ms, items, partition.carry)
+        batch = Prepared(first, first - 1, now_ms, items, partition.carry)
         batch.dead += partition.gone
-        for item in items:
+        for count, item in enumerate(items, 1):
+            batch.last = item.record.offset
             self._take(partition, item, batch, asker)
+            if max_lines is not None and batch.lines >= max_lines:
+                batch.items = items[:count]
+                break
+        last = batch.last
         batch.rows = refinery.finish(now_ms, first, last)
         batch.origins = refinery.origins
         if partition.stored is not None:
@@ -141,6 +153,7 @@ class Preparer:
             if not chunk.replay:
                 refinery.skip(offset, chunk)
             return
+        batch.lines += raw.count(b"\n")
         pod = self._pods.view(chunk.source, chunk.pod_version)
         if not chunk.replay:
             refinery.chunk(offset, chunk, raw, pod, _cover(partition, chunk))

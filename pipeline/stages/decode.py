@@ -19,6 +19,7 @@ BAD_LENGTH = "bad-length"
 BAD_CHECKSUM = "bad-checksum"
 
 MAX_RAW_BYTES = 32 * 1024 * 1024
+MAX_LINES = 1_000_000  # a chunk of nothing but newlines must not become a block without bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +57,11 @@ class Unpacker:
             return raw
         if len(raw) != chunk.raw_length:
             return Undecodable(BAD_LENGTH, f"{len(raw)} raw bytes, header says {chunk.raw_length}")
-        # batches are bounded by what headers say
-        if chunk.lines and raw.count(b"\n") != chunk.lines:
-            return Undecodable(BAD_LENGTH, f"not {chunk.lines} lines, as the header says")
+        lines = raw.count(b"\n")
+        if chunk.lines and lines != chunk.lines:  # 0: not counted
+            return Undecodable(BAD_LENGTH, f"{lines} lines, header says {chunk.lines}")
+        if lines > MAX_LINES:
+            return Undecodable(TOO_LARGE, f"{lines} lines in one chunk, limit {MAX_LINES}")
         found = crc32c.crc32c(raw)
         if found != chunk.crc32c:
             return Undecodable(BAD_CHECKSUM, f"crc32c {found}, header says {chunk.crc32c}")

@@ -1,6 +1,7 @@
 """What the log processor does when things go wrong, case by case."""
 
 import dataclasses
+import itertools
 
 import pytest
 
@@ -333,3 +334,23 @@ class Stopper:
 
     def is_set(self) -> bool:
         return self.clock.monotonic() > 1000 + self.after
+
+
+def test_a_batch_ends_early_when_headers_say_too_few_lines():
+    """Collectors do not count lines; a chunk of short ones must not make a block too large."""
+    world = single(rows=10)
+    world.member()
+    for _ in range(6):
+        world.write(1, (A + B) * 4, lines=0)
+    world.settle()
+    check_exactly_once(world)
+    largest = max(len(list(group)) for group in batches(world))
+    assert largest <= 16
+
+
+def batches(world: World):
+    """Rows by the block they came in."""
+    first = [int(token.split(":")[2].split("-")[0]) for _, token in world.store.tokens]
+    rows = world.store.rows()
+    for start, stop in itertools.pairwise([*sorted(first), 10**6]):
+        yield [row for row in rows if start <= row["ko"] < stop]

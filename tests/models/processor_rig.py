@@ -173,7 +173,7 @@ class World:
             "chunk",
             offset=offset,
             raw_length=len(raw),
-            lines=raw.count(b"\n"),
+            lines=other.pop("lines", raw.count(b"\n")),
             format=other.pop("format", CRI),
             codec="zstd",
             crc32c=other.pop("crc", crc32c.crc32c(raw)),

@@ -114,7 +114,9 @@ def test_a_chunk_that_lies_is_named_and_costs_no_memory():
     assert unpack(raw, None).reason == decode.BAD_FRAME
     assert unpack(raw, good, raw_length=9).reason == decode.BAD_LENGTH
     assert unpack(raw, good, crc32c=crc32c.crc32c(b"x")).reason == decode.BAD_CHECKSUM
-    assert unpack(raw, good, lines=400).reason == decode.BAD_LENGTH
+    newlines = bytes([10]) * 1_000_001
+    packed = zstandard.ZstdCompressor().compress(newlines)
+    assert unpack(newlines, packed).reason == decode.TOO_LARGE
     assert unpack(raw, good, raw_length=1 << 40).reason == decode.TOO_LARGE
 
 
