@@ -6,8 +6,10 @@ DATA/
   positions/    the collector's positions
   config/       the configuration that each service was started with
   log/          what each service says (JSON lines)
+  lock          held by the process that started the services
 """
 
+import fcntl
 import os
 import re
 import socket
@@ -83,10 +85,12 @@ class EmbeddedPipeline(AbstractContextManager["EmbeddedPipeline"]):
             self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise UsageError(f"cannot use {self.data} as data directory: {error}") from error
+        self._lock = self._alone()
         try:
             self._start()
         except BaseException:
             self._supervisor.stop_all(5.0)
+            os.close(self._lock)
             raise
         return self
 
@@ -97,6 +101,7 @@ class EmbeddedPipeline(AbstractContextManager["EmbeddedPipeline"]):
         trace: TracebackType | None,
     ) -> None:
         self._supervisor.stop_all(20.0)
+        os.close(self._lock)
 
     @property
     def broker(self) -> BrokerConfig:
@@ -168,6 +173,20 @@ class EmbeddedPipeline(AbstractContextManager["EmbeddedPipeline"]):
                 return found
             self._clock.sleep(0.1)
         raise Fatal(f"the store did not start in {timeout_s:.0f} s; see {self.data}/log/store.log")
+
+    def _alone(self) -> int:
+        """The directory for this process, until it ends: a second one would join the group and
+        the store of the first."""
+        lock = os.open(self.data / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            raise UsageError(
+                f"{self.data}: another `kubeledger up` or `demo` runs in this directory; stop it, "
+                "or give another with --data"
+            ) from None
+        return lock
 
     def _start(self) -> None:
         # Ports are fixed before the first start: a restarted store must be where it was.
