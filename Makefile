@@ -5,9 +5,10 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 	&& { echo $$p; break; }; done)
 BIN := .venv/bin
 STAMP := .venv/.ready
-JOBS ?= 2
+KILLS ?= 50
+SEED ?= $(shell date +%s)
 
-.PHONY: help setup demo test quick check real bench wheel lock clean
+.PHONY: help setup demo test quick check real chaos bench wheel lock clean
 
 help:
 	@echo "make setup   create .venv with kubeledger in it (.venv/bin/kubeledger)"
@@ -17,6 +18,7 @@ help:
 	@echo "make real    only the tests against real parts (Apache Kafka); absent parts are failures"
 	@echo "make check   formatting, lint, types, import rules"
 	@echo "make wheel   build the wheel, install it in an empty environment, run it from elsewhere"
+	@echo "make chaos   50 kills, stops and cuts each, embedded and with Apache Kafka; prints its seed"
 	@echo "make bench   performance figures as JSON lines"
 	@echo "make lock    pin all dependencies anew"
 
@@ -47,6 +49,10 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+chaos: setup
+	$(BIN)/python -m tests.chaos --bus sqlite --kills $(KILLS) --seed $(SEED)
+	$(BIN)/python -m tests.chaos --bus kafka --kills $(KILLS) --seed $(SEED)
 
 wheel: setup
 	$(BIN)/python tests/wheel.py
