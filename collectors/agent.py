@@ -15,9 +15,8 @@ dropped: when too much is unacknowledged, reading stops, and the files are the b
 
 import resource
 from contextlib import ExitStack, suppress
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from collectors.config import CollectConfig
 from collectors.logs.endings import Endings
 from collectors.logs.inventory import Inventory, backlog
 from collectors.logs.positions import Positions
@@ -32,6 +31,9 @@ from pipeline.base.lifecycle import Stop
 from pipeline.base.telemetry import ServiceTelemetry, Telemetry
 from pipeline.broker.protocol import Broker, Producer
 from pipeline.contract import metrics
+
+if TYPE_CHECKING:
+    from collectors.config import CollectConfig
 
 _STEP_BYTES = 16 << 20  # read in one tick at most, so that discovery is never far away
 _LONGEST_SLEEP = 0.5
@@ -51,7 +53,7 @@ class Agent:
 
     def __init__(
         self,
-        config: CollectConfig,
+        config: "CollectConfig",
         *,
         producer: Producer,
         positions: Positions,
@@ -219,7 +221,7 @@ class Agent:
 
 
 def run(
-    config: CollectConfig,
+    config: "CollectConfig",
     *,
     broker: Broker,
     pods: PodVersions,

@@ -6,15 +6,10 @@ from typing import Annotated
 
 from pydantic import Field
 
+from collectors.bounds import GIB, KIB, MAX_CHUNK_RAW, MIB
 from collectors.pods.config import PodsConfig
 from pipeline.base.config import Settings
 from pipeline.broker.config import BrokerConfig
-
-KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
-
-# A line longer than this is split. It is also the most that one chunk can hold, so that the
-# worst case of zstd (a little more than its input) stays far below the 900 KiB of the contract.
-MAX_CHUNK_RAW = 512 * KIB
 
 
 class HostFiles(Settings):
@@ -33,7 +28,7 @@ class ReadingConfig(Settings):
     """How files are watched and cut into chunks."""
 
     chunk_bytes: int = Field(
-        256 * KIB, ge=4 * KIB, le=MAX_CHUNK_RAW, description="Raw bytes that a chunk aims at."
+        512 * KIB, ge=4 * KIB, le=MAX_CHUNK_RAW, description="Raw bytes that a chunk aims at."
     )
     linger_s: float = Field(
         0.2, ge=0, le=1, description="A smaller chunk of the same file leaves after this long."

@@ -1,35 +1,44 @@
-"""`kubeledger collect`: configuration in, everything wired, the agent runs until asked to stop."""
+"""`kubeledger collect`: the settings are read and checked, then this process becomes the agent.
 
+Reading settings takes libraries (the validator, YAML, the command line's) that cost more memory
+than the agent itself. So the checked settings are written to an anonymous file and the process
+executes Python anew, as `python -m collectors`, which loads only what shipping logs takes. Its
+process id, standard streams and signals stay the same.
+"""
+
+import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NoReturn
 
-from collectors import agent
 from collectors.config import CollectConfig
-from collectors.pods.source import open_pods
-from pipeline.base.clock import SystemClock
 from pipeline.base.config import load
-from pipeline.base.lifecycle import Stop
+from pipeline.base.handover import pack
 from pipeline.base.telemetry import service_telemetry
-from pipeline.broker.open import open_broker
+
+# glibc: one heap for all threads, given back when it shrinks. The agent's threads take turns, and
+# its buffers come and go.
+_ALLOCATOR = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "131072"}
 
 
-def run_collect(path: Path | None, environment: Mapping[str, str]) -> None:
+def run_collect(path: Path | None, environment: Mapping[str, str]) -> NoReturn:
     """Blocks until SIGTERM or SIGINT; a graceful stop is bounded by the configuration."""
     config = load(CollectConfig, service="collect", path=path, environment=environment)
-    telemetry = service_telemetry("collect", environment)
-    clock = SystemClock()
+    service_telemetry("collect", environment)  # what it refuses is refused here
+    become_agent(config, environment)
 
-    def notice(text: str) -> None:
-        telemetry.event("bus.notice", "warn", text=text)
 
-    broker = open_broker(config.broker, notice=notice)
-    try:
-        with (
-            Stop().on_signals() as stop,
-            open_pods(
-                config.pods, broker=broker, node=config.node, telemetry=telemetry, clock=clock
-            ) as pods,
-        ):
-            agent.run(config, broker=broker, pods=pods, telemetry=telemetry, stop=stop, clock=clock)
-    finally:
-        broker.close()
+def become_agent(config: CollectConfig, environment: Mapping[str, str]) -> NoReturn:
+    """Does not return: the agent takes this process's place."""
+    settings = os.memfd_create("kubeledger-collect-settings", 0)
+    os.write(settings, pack(config).encode())
+    home = str(Path(__file__).parents[1])
+    search = os.pathsep.join(filter(None, (home, environment.get("PYTHONPATH"))))
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os.execve(  # noqa: S606 - Python itself, no shell wanted
+        sys.executable,
+        [sys.executable, "-P", "-m", "collectors", str(settings)],
+        {**_ALLOCATOR, **environment, "PYTHONPATH": search},
+    )

@@ -21,8 +21,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import zstandard
-from crc32c import crc32c
 
+from pipeline.base.checksum import crc32c
 from pipeline.base.clock import Clock
 from pipeline.base.errors import Fatal, Rejected
 from pipeline.base.telemetry import Telemetry

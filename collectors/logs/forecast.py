@@ -8,11 +8,14 @@ early side.
 
 import math
 from collections.abc import Set
+from typing import TYPE_CHECKING
 
-from collectors.config import RotationConfig
 from pipeline.base.telemetry import Telemetry
 from pipeline.contract import metrics
 from pipeline.contract.record import Source
+
+if TYPE_CHECKING:
+    from collectors.config import RotationConfig
 
 _KEEP = 0.6  # weight of the past in the moving average, per sweep
 _SLOWEST = 1.0  # bytes per second; less growth than this is none
@@ -32,7 +35,7 @@ class _Debt:
 class Forecast:
     """Fed once a sweep with the backlog of every container run."""
 
-    def __init__(self, config: RotationConfig, telemetry: Telemetry) -> None:
+    def __init__(self, config: "RotationConfig", telemetry: Telemetry) -> None:
         self._budget = config.max_size_bytes * config.max_files
         self._warn_s = config.warn_s
         self._telemetry = telemetry

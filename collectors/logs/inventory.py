@@ -6,8 +6,8 @@ are sized each tick. All others are left to inotify and cost nothing but a look 
 
 import os
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-from collectors.config import CollectConfig
 from collectors.logs.endings import Endings
 from collectors.logs.forecast import Forecast
 from collectors.logs.layout import Kind
@@ -20,11 +20,14 @@ from pipeline.base.telemetry import Telemetry
 from pipeline.contract import metrics
 from pipeline.contract.record import Source
 
+if TYPE_CHECKING:
+    from collectors.config import CollectConfig
+
 
 class Inventory:
     def __init__(
         self,
-        config: CollectConfig,
+        config: "CollectConfig",
         *,
         registry: Registry,
         endings: Endings,

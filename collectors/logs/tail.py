@@ -9,7 +9,7 @@ so a file that was truncated and has grown past the offset again is noticed too.
 import os
 from typing import NamedTuple
 
-from collectors.config import MAX_CHUNK_RAW
+from collectors.bounds import MAX_CHUNK_RAW
 from collectors.logs.identity import BEFORE, HEAD, mark
 from collectors.logs.layout import Entry, Kind
 from collectors.logs.positions import RETIRED, Position

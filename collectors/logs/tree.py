@@ -12,9 +12,8 @@ import glob
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from collectors.config import HostFiles
 from collectors.logs.layout import (
     Entry,
     FileName,
@@ -26,6 +25,9 @@ from collectors.logs.layout import (
 )
 from collectors.logs.watch import Watch
 from pipeline.contract.record import Source
+
+if TYPE_CHECKING:
+    from collectors.config import HostFiles
 
 _COARSE_NS = 1_000_000_000
 
@@ -55,7 +57,7 @@ class Tree:
     """Roots in the kubelet's layout, and plain host files by pattern."""
 
     def __init__(
-        self, node: str, *, roots: Iterable[str], host_files: Iterable[HostFiles], watch: Watch
+        self, node: str, *, roots: Iterable[str], host_files: Iterable["HostFiles"], watch: Watch
     ) -> None:
         self._node = node
         self._roots = [os.path.realpath(root) for root in roots]

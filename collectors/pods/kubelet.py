@@ -9,7 +9,6 @@ k8s.io/kubernetes pkg/kubelet/server/auth.go and KEP-2862.
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from collectors.pods.config import PodsConfig
 from pipeline.base.clock import Clock
 from pipeline.base.errors import Unavailable
 
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
     import ssl
 
     from urllib3 import BaseHTTPResponse, HTTPSConnectionPool
+
+    from collectors.pods.config import PodsConfig
 
 _PIECE = 1 << 16
 _GRANT = (
@@ -36,7 +37,7 @@ class KubeletFailure(Unavailable):
 class Kubelet:
     """A way to ask; holds nothing open between two requests."""
 
-    def __init__(self, config: PodsConfig, clock: Clock) -> None:
+    def __init__(self, config: "PodsConfig", clock: Clock) -> None:
         self._config = config
         self._clock = clock
 

@@ -16,9 +16,8 @@ State: uids asked for and not yet looked up; uids looked up and not found; when 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from collectors.pods.config import PodsConfig
 from collectors.pods.document import DocumentError, pod_versions, pods_in
 from collectors.pods.files import PodFiles
 from collectors.pods.kubelet import Kubelet, KubeletFailure
@@ -29,6 +28,9 @@ from pipeline.base.telemetry import Telemetry
 from pipeline.broker.protocol import Broker
 from pipeline.contract import metrics
 from pipeline.contract.record import PodVersion
+
+if TYPE_CHECKING:
+    from collectors.pods.config import PodsConfig
 
 ASK_EVERY_S = 1.0  # most frequent look-ups, however many pods start
 FILES_EVERY_S = 1.0
@@ -55,7 +57,7 @@ class PodSource:
 
     def __init__(
         self,
-        config: PodsConfig,
+        config: "PodsConfig",
         publisher: Publisher,
         *,
         node: str,
@@ -220,7 +222,7 @@ class PodSource:
 
 @contextmanager
 def open_pods(
-    config: PodsConfig, *, broker: Broker, node: str, telemetry: Telemetry, clock: Clock
+    config: "PodsConfig", *, broker: Broker, node: str, telemetry: Telemetry, clock: Clock
 ) -> Iterator[Pods]:
     """What the configuration asks for; owns its producer."""
     if not config.kubelet_url and not config.files:

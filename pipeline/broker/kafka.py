@@ -2,28 +2,29 @@
 file and its kafka_* neighbours are the one door to the library.
 """
 
-from typing import Any
-
-import kafka
+from typing import TYPE_CHECKING, Any
 
 from pipeline.base.clock import Clock, SystemClock
 from pipeline.base.errors import Fatal
-from pipeline.broker.config import BrokerConfig
-from pipeline.broker.kafka_admin import KafkaBusAdmin
-from pipeline.broker.kafka_consumer import FETCH_OPTIONS, KafkaBusConsumer, group_options
 from pipeline.broker.kafka_options import Options, connect, connection_options
 from pipeline.broker.kafka_producer import KafkaBusProducer, Notice
-from pipeline.broker.kafka_reader import KafkaBusReader
+
+if TYPE_CHECKING:
+    from pipeline.broker.config import BrokerConfig
+    from pipeline.broker.kafka_admin import KafkaBusAdmin
+    from pipeline.broker.kafka_consumer import KafkaBusConsumer
+    from pipeline.broker.kafka_reader import KafkaBusReader
 
 
 class KafkaBroker:
     """Every call connects a new client, and raises Unavailable when no broker answers; the
-    producer alone connects in the background."""
+    producer alone connects in the background. Each client's code is loaded when it is first
+    used: a process that only produces stays small."""
 
     def __init__(
         self,
         servers: list[str],
-        config: BrokerConfig,
+        config: "BrokerConfig",
         *,
         notice: Notice | None = None,
         clock: Clock | None = None,
@@ -41,18 +42,31 @@ class KafkaBroker:
             topic_exists=self._topic_exists,
         ).start()
 
-    def consumer(self, group: str) -> KafkaBusConsumer:
+    def consumer(self, group: str) -> "KafkaBusConsumer":
+        from kafka import KafkaConsumer
+
+        from pipeline.broker.kafka_consumer import KafkaBusConsumer, group_options
+
         options = self._options() | group_options(group, self._config.session_timeout_s)
-        return KafkaBusConsumer(connect(kafka.KafkaConsumer, options), group, self._clock)
+        return KafkaBusConsumer(connect(KafkaConsumer, options), group, self._clock)
 
-    def reader(self) -> KafkaBusReader:
-        return KafkaBusReader(connect(kafka.KafkaConsumer, self._options() | FETCH_OPTIONS))
+    def reader(self) -> "KafkaBusReader":
+        from kafka import KafkaConsumer
 
-    def admin(self) -> KafkaBusAdmin:
+        from pipeline.broker.kafka_consumer import FETCH_OPTIONS
+        from pipeline.broker.kafka_reader import KafkaBusReader
+
+        return KafkaBusReader(connect(KafkaConsumer, self._options() | FETCH_OPTIONS))
+
+    def admin(self) -> "KafkaBusAdmin":
+        from kafka import KafkaAdminClient
+
+        from pipeline.broker.kafka_admin import KafkaBusAdmin
+
         options: dict[str, Any] = self._options()
         for name in ("metrics_enabled", "allow_auto_create_topics"):
             del options[name]  # the library's admin client does not know them
-        client = connect(kafka.KafkaAdminClient, options)
+        client = connect(KafkaAdminClient, options)
         return KafkaBusAdmin(client, ",".join(self._servers), self._clock)
 
     def close(self) -> None:

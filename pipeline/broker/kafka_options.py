@@ -9,48 +9,48 @@ import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
-
-import kafka.errors
-from kafka.net.compat import KafkaNetClient
+from typing import TYPE_CHECKING, Any
 
 from pipeline.base.errors import Fatal, Fenced, KubeledgerError, Rejected, Unavailable, UsageError
-from pipeline.broker.config import BrokerConfig
+from pipeline.broker.kafka_library import KafkaNetClient, errors
+
+if TYPE_CHECKING:
+    from pipeline.broker.config import BrokerConfig
 
 Options = dict[str, Any]
 
 BOOTSTRAP_MS = 10_000
 
 _FENCED = (
-    kafka.errors.CommitFailedError,
-    kafka.errors.RebalanceInProgressError,
-    kafka.errors.IllegalGenerationError,
-    kafka.errors.UnknownMemberIdError,
-    kafka.errors.FencedInstanceIdError,
+    errors.CommitFailedError,
+    errors.RebalanceInProgressError,
+    errors.IllegalGenerationError,
+    errors.UnknownMemberIdError,
+    errors.FencedInstanceIdError,
 )
 REFUSED = (
-    kafka.errors.MessageSizeTooLargeError,
-    kafka.errors.RecordListTooLargeError,
-    kafka.errors.InvalidRecordError,
-    kafka.errors.InvalidTimestampError,
-    kafka.errors.OffsetMetadataTooLargeError,
+    errors.MessageSizeTooLargeError,
+    errors.RecordListTooLargeError,
+    errors.InvalidRecordError,
+    errors.InvalidTimestampError,
+    errors.OffsetMetadataTooLargeError,
 )
 _FORBIDDEN = (
-    kafka.errors.AuthorizationError,
-    kafka.errors.SaslAuthenticationFailedError,
-    kafka.errors.UnsupportedSaslMechanismError,
+    errors.AuthorizationError,
+    errors.SaslAuthenticationFailedError,
+    errors.UnsupportedSaslMechanismError,
 )
 _PASSING = (
-    kafka.errors.RetriableError,
-    kafka.errors.NotControllerError,
-    kafka.errors.BrokerNotAvailableError,
-    kafka.errors.UnknownBrokerIdError,
-    kafka.errors.InvalidReceiveError,
+    errors.RetriableError,
+    errors.NotControllerError,
+    errors.BrokerNotAvailableError,
+    errors.UnknownBrokerIdError,
+    errors.InvalidReceiveError,
     OSError,
 )
 
 
-def connection_options(servers: list[str], config: BrokerConfig) -> Options:
+def connection_options(servers: list[str], config: "BrokerConfig") -> Options:
     """What all clients share. Reads the password file; the password goes nowhere else."""
     _need_fast_checksums()
     _silence_client_logs()
@@ -100,7 +100,7 @@ def foreign_errors(doing: str) -> Iterator[None]:
     """The library's errors become ours."""
     try:
         yield
-    except (kafka.errors.KafkaError, OSError, RuntimeError, ValueError) as error:
+    except (errors.KafkaError, OSError, RuntimeError, ValueError) as error:
         raise translate(doing, error) from error
 
 
@@ -119,7 +119,7 @@ def translate(doing: str, error: BaseException) -> KubeledgerError:
     return Fatal(f"Kafka, {doing}: {what}")
 
 
-def _tls(config: BrokerConfig) -> ssl.SSLContext:
+def _tls(config: "BrokerConfig") -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=config.ca_file)
         if config.cert_file is not None:
@@ -130,7 +130,7 @@ def _tls(config: BrokerConfig) -> ssl.SSLContext:
     return context
 
 
-def _password(config: BrokerConfig) -> str:
+def _password(config: "BrokerConfig") -> str:
     path: Path | None = config.password_file
     if not config.username or path is None:
         raise UsageError("broker.security sasl_tls needs broker.username and broker.password_file")

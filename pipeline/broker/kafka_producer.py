@@ -21,11 +21,9 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-import kafka
-import kafka.errors
-
 from pipeline.base.clock import Clock
 from pipeline.base.errors import Fatal, KubeledgerError, Rejected, Unavailable
+from pipeline.broker.kafka_library import errors, producer_class
 from pipeline.broker.kafka_options import REFUSED, Options, connect, translate
 from pipeline.broker.kafka_outbox import Outbox, Send
 from pipeline.broker.limits import choose_partition, record_bytes, refusal, unknown_topic
@@ -159,7 +157,7 @@ class KafkaBusProducer:
         retired, self._retired = self._retired, None
         if retired is not None:
             _end(retired)
-        client = connect(kafka.KafkaProducer, self._options)
+        client = connect(producer_class(), self._options)
         self._known.clear()
         self._outbox.start_again()
         self._client = client
@@ -172,7 +170,7 @@ class KafkaBusProducer:
             if client is not None and client.partitions_for(topic):
                 self._known.add(topic)
             return
-        except (kafka.errors.KafkaError, ValueError, RuntimeError) as error:
+        except (errors.KafkaError, ValueError, RuntimeError) as error:
             if self._topic_exists(topic):
                 raise translate(f"looking for topic {topic}", error) from error
         missing = str(unknown_topic(topic))
@@ -221,7 +219,7 @@ class KafkaBusProducer:
         except (*REFUSED, Rejected) as error:
             self._outbox.settle(send, translate(f"sending to {send.topic}", error))
             return True
-        except (kafka.errors.KafkaError, ValueError, RuntimeError):
+        except (errors.KafkaError, ValueError, RuntimeError):
             self._known.discard(send.topic)  # its metadata is gone, or the client has just ended
             return False
         acknowledgement.add_callback(partial(self._on_acknowledged, send))
@@ -260,5 +258,5 @@ def _end(client: Any) -> None:
     for its records first and, when the time is over, raise and leave its thread running."""
     client._sender.force_close()
     client._sender.join(_CLOSE_S)
-    with suppress(kafka.errors.KafkaError, RuntimeError, OSError, ValueError):
+    with suppress(errors.KafkaError, RuntimeError, OSError, ValueError):
         client.close(timeout=0)

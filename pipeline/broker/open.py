@@ -3,15 +3,18 @@ the embedded bus never loads the Kafka client."""
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.base.errors import UsageError
-from pipeline.broker.config import BrokerConfig
 from pipeline.broker.protocol import Broker
+
+if TYPE_CHECKING:
+    from pipeline.broker.config import BrokerConfig
 
 FORMS = "kafka://HOST:PORT[,HOST:PORT…] or sqlite:PATH, for example sqlite:kubeledger-data/bus.db"
 
 
-def open_broker(config: BrokerConfig, *, notice: Callable[[str], None] | None = None) -> Broker:
+def open_broker(config: "BrokerConfig", *, notice: Callable[[str], None] | None = None) -> Broker:
     """The bus that `config.url` names; nothing is connected yet. `notice` hears, once each, that
     records have to wait and that they flow again."""
     scheme, _, rest = config.url.partition(":")

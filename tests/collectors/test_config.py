@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from collectors.config import KIB, MIB, CollectConfig
+from collectors.bounds import KIB, MIB
+from collectors.config import CollectConfig
 from pipeline.base.config import load
 from pipeline.base.errors import UsageError
 
@@ -15,7 +16,7 @@ def test_defaults_are_promises() -> None:
     assert config.host_files == ()
     assert config.health == "127.0.0.1:9600"
     assert config.reading.model_dump() == {
-        "chunk_bytes": 256 * KIB, "linger_s": 0.2, "tick_s": 0.1, "quiet_s": 3.0, "sweep_s": 5.0,
+        "chunk_bytes": 512 * KIB, "linger_s": 0.2, "tick_s": 0.1, "quiet_s": 3.0, "sweep_s": 5.0,
         "poll_s": 1.0, "inotify": True,
     }  # fmt: skip
     assert config.limits.model_dump() == {
