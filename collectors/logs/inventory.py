@@ -51,6 +51,7 @@ class Inventory:
         )
         self._places: dict[str, dict[Source, Stream]] = {}
         self._owed = [file_id for file_id, _ in registry.positions.items()]  # of an earlier life
+        self._unlistable: set[str] = set()  # directories that were complained about
         self._sweeps = 0
         self._next_sweep = self._next_poll = float("-inf")
         self._unwatched = False  # some quiet file could not be left to inotify
@@ -167,9 +168,19 @@ class Inventory:
         self._forecast.publish({stream.source for stream in self.streams()})
         if self._sweeps >= 2 and self._owed and not self._tree.unreadable_roots():
             self._settle_owed()
+        self._complain()
         unreadable = sum(len(stream.unreadable) for stream in self.streams())
-        self._telemetry.gauge(metrics.UNREADABLE_FILES, unreadable)
+        self._telemetry.gauge(metrics.UNREADABLE_FILES, unreadable + len(self._unlistable))
         self._telemetry.gauge(metrics.IGNORED_FILES, self._tree.ignored)
+
+    def _complain(self) -> None:
+        found = self._tree.unlistable()
+        for path in found.keys() - self._unlistable:
+            self._telemetry.event(
+                "cannot-open-log", level="error", path=path, reason=found[path],
+                hint="run as root; raise the open-files limit",
+            )  # fmt: skip
+        self._unlistable = set(found)
 
     def _look_at(self, stream: Stream, now: float) -> None:
         for tail in stream.tails:
@@ -189,6 +200,7 @@ class Inventory:
             key = stream.source.uid, stream.source.container
             here[key] = here.get(key, False) or stream.unsure
             ids.update(done.file_id for done in stream.done.values())
+        hidden = tuple(f"{path}/" for path in self._tree.unlistable())
         owed, self._owed = self._owed, []
         for file_id in owed:
             position = self._registry.positions.get(file_id)
@@ -196,7 +208,7 @@ class Inventory:
                 continue  # continued in this life; or even finished, and deleted since
             source = position.source
             known = here.get((source.uid, source.container))
-            if known:
+            if known or source.path.startswith(hidden):
                 self._owed.append(file_id)
             elif not position.ended:
                 self._endings.missing(file_id, position, siblings=known is not None)

@@ -68,6 +68,7 @@ class Tree:
         self._links: dict[str, set[str]] = {}  # directory of link targets -> places
         self._host_paths: dict[str, set[str]] = {}
         self._ignored: dict[str, int] = {}
+        self._unlistable: dict[str, str] = {}
         self._now_ns = 0
 
     @property
@@ -78,6 +79,13 @@ class Tree:
     def unreadable_roots(self) -> list[str]:
         """Roots that cannot be listed: nothing can be concluded about files that were there."""
         return [root for root in self._roots if not os.access(root, os.R_OK | os.X_OK)]
+
+    def unlistable(self) -> dict[str, str]:
+        """Directories that could not be listed, and why: the same goes for what is in them."""
+        for path in list(self._unlistable):
+            if not os.path.isdir(path):
+                del self._unlistable[path]
+        return self._unlistable
 
     def scan(self, now_ns: int) -> list[Listing]:
         """A sweep: whatever changed since the last one, by modification times."""
@@ -232,10 +240,13 @@ class Tree:
         descriptors left); then it is looked at again by the next sweep."""
         try:
             with os.scandir(path) as found:
-                return list(found)
+                items = list(found)
+            self._unlistable.pop(path, None)
+            return items
         except (FileNotFoundError, NotADirectoryError):
             return []
-        except OSError:
+        except OSError as error:
+            self._unlistable[path] = str(error.strerror)
             if (known := self._known.get(path)) is not None:
                 known.settled = False
             return None
