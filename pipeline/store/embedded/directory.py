@@ -37,7 +37,7 @@ class Endpoint:
 def locked(data: Path) -> Iterator[Path]:
     """The directory for this process alone; yields the engine's folder."""
     try:
-        data.mkdir(parents=True, exist_ok=True)
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle = os.open(data / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise UsageError(f"{data}: cannot be used as data directory: {error.strerror}") from error

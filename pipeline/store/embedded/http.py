@@ -11,8 +11,9 @@ that no client takes it for whole.
 
 import base64
 import json
+import socket
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
@@ -50,7 +51,7 @@ _WORDS = frozenset(
         "enable_http_compression",
     }
 )
-_STREAMED_INSERTS = ("Native", "RowBinary", "Arrow", "ArrowStream", "Parquet")
+_BINARY = ("Native", "RowBinary", "Arrow", "ArrowStream", "Parquet")
 _STATUS = {62: 400, 46: 404, 47: 404, 60: 404, 81: 404, 159: 408, 192: 403, 193: 403, 194: 401,
            241: 507, 497: 403, 516: 403}  # fmt: skip
 _TYPES = {"JSON": "application/json", "JSONCompact": "application/json", "CSV": "text/csv"}
@@ -79,7 +80,7 @@ class Handler(BaseHTTPRequestHandler):
     """One connection; several requests, one after the other."""
 
     protocol_version = "HTTP/1.1"
-    served: Served  # given by the subclass that the server makes
+    served: Served  # given by the subclass of `http_answerer`
     timeout = 600
 
     def do_GET(self) -> None:
@@ -158,13 +159,13 @@ class Handler(BaseHTTPRequestHandler):
         statement = parse(text.decode("utf-8", "surrogateescape"))
         with self.served.sessions.lent(request.words, self.command == "GET") as session:
             session.apply(request.settings)
-            if statement.insert is not None and statement.insert.format in _STREAMED_INSERTS:
+            if statement.insert is not None and statement.insert.format in _BINARY:
                 self._insert(request, session, statement, pieces)
                 return
             text += (b"\n" if text else b"") + _whole(pieces)
             statement = parse(text.decode("utf-8", "surrogateescape"))
             insert = statement.insert
-            if insert is not None and insert.format in _STREAMED_INSERTS:
+            if insert is not None and insert.format in _BINARY:
                 data = text[_data_start(statement) :]
                 self._insert(request, session, statement, iter([data]))
             elif not statement.text.strip():
@@ -179,6 +180,9 @@ class Handler(BaseHTTPRequestHandler):
         if insert is None:
             return
         columns = session.sample(insert)
+        if insert.format != "Native":
+            # Only of Native it is sure that the engine refuses data that was cut off.
+            pieces = iter([_whole(pieces)])
         blocks = ([piece] for piece in pieces)
         session.insert(insert, columns, blocks, form=insert.format, progress=request.counts.update)
         self._head(request, "", 0)
@@ -262,6 +266,18 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(text)
+
+
+def http_answerer(what: Served) -> Callable[[socket.socket], None]:
+    """Answers all requests of one connection."""
+
+    class Bound(Handler):
+        served = what
+
+    def answer(connection: socket.socket) -> None:
+        Bound(connection, ("", 0), None)  # type: ignore[arg-type]
+
+    return answer
 
 
 def _whole(pieces: Iterator[bytes]) -> bytes:

@@ -6,22 +6,19 @@ it. An INSERT that was acknowledged is in the engine's files: a killed process l
 
 import os
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from http.server import ThreadingHTTPServer
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
 
 from pipeline.base.errors import Fatal, UsageError
 from pipeline.base.lifecycle import Stop
 from pipeline.store.embedded.directory import Endpoint, locked, remove_endpoint, write_endpoint
 from pipeline.store.embedded.engine import Engine
 from pipeline.store.embedded.failure import EngineError
-from pipeline.store.embedded.http import Handler, Served
+from pipeline.store.embedded.http import Served, http_answerer
 from pipeline.store.embedded.login import Login
 from pipeline.store.embedded.sessions import Sessions
 from pipeline.store.embedded.tcp import TcpClient
@@ -29,6 +26,8 @@ from pipeline.store.embedded.watch import Watch
 
 MOST_CLIENTS = 512
 _GRACE_S = 10.0
+# A signal that arrives just before a wait begins is only seen when that wait ends.
+_LOOK_S = 0.5
 
 
 def serve(
@@ -54,18 +53,20 @@ def serve(
         watch = Watch()
         watch.start()
         stack.callback(watch.stop)
-        clients = _Clients(tcp_socket, engine, login, watch)
-        stack.enter_context(clients.accepting())
+        stack.enter_context(
+            _accepting(tcp_socket, lambda c: TcpClient(c, engine, login, watch).run(), engine)
+        )
         if http_socket is not None:
             sessions = Sessions(engine)
             stack.callback(sessions.close)
-            served = Served(engine, login, watch, sessions)
-            stack.enter_context(_serving_http(http_socket, served))
+            answer = http_answerer(Served(engine, login, watch, sessions))
+            stack.enter_context(_accepting(http_socket, answer, engine))
+        stack.callback(watch.deafen)
         endpoint = _endpoint(tcp_socket, http_socket, login)
         write_endpoint(data, endpoint)
         stack.callback(remove_endpoint, data)
         on_ready(endpoint)
-        while not stop.wait(3600):
+        while not stop.wait(_LOOK_S):
             pass
 
 
@@ -117,6 +118,8 @@ def _listening(address: str) -> Iterator[socket.socket]:
 
 @contextmanager
 def _opened(folder: Path) -> Iterator[Engine]:
+    if "?" in str(folder):
+        raise UsageError(f"{folder}: a data directory's path cannot have a question mark")
     engine = Engine(folder)
     try:
         engine.open()
@@ -128,57 +131,32 @@ def _opened(folder: Path) -> Iterator[Engine]:
         engine.close()
 
 
-class _HttpServer(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
-    def __init__(self, listener: socket.socket, served: Served) -> None:
-        handler = type("Handler", (Handler,), {"served": served})
-        super().__init__(listener.getsockname()[:2], handler, bind_and_activate=False)
-        self.socket.close()
-        self.socket = listener
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that is gone is not news; anything else is a fault worth its trace."""
-        if not isinstance(sys.exc_info()[1], OSError):
-            super().handle_error(request, client_address)
-
-
 @contextmanager
-def _serving_http(listener: socket.socket, served: Served) -> Iterator[None]:
-    server = _HttpServer(listener, served)
-    thread = threading.Thread(target=server.serve_forever, name="http")
+def _accepting(
+    listener: socket.socket, answer: Callable[[socket.socket], None], engine: Engine
+) -> Iterator[None]:
+    """Clients of one port, a thread for each, for the time of the block. At its end nothing new
+    is read from anybody; statements that run may end, after a while they are cancelled."""
+    clients = _Clients(listener, answer)
+    thread = threading.Thread(target=clients.accept, name="accept")
     thread.start()
     try:
         yield
     finally:
-        server.shutdown()
+        with suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
         thread.join()
-        server.server_close()
+        clients.finish(engine)
 
 
 class _Clients:
-    """Accepts connections, a thread for each."""
-
-    def __init__(self, listener: socket.socket, engine: Engine, login: Login, watch: Watch):
+    def __init__(self, listener: socket.socket, answer: Callable[[socket.socket], None]) -> None:
         self._listener = listener
-        self._parts = (engine, login, watch)
+        self._answer = answer
         self._lock = threading.Lock()
         self._threads: dict[threading.Thread, socket.socket] = {}
 
-    @contextmanager
-    def accepting(self) -> Iterator[None]:
-        thread = threading.Thread(target=self._accept, name="accept")
-        thread.start()
-        try:
-            yield
-        finally:
-            with suppress(OSError):
-                self._listener.shutdown(socket.SHUT_RDWR)
-            thread.join()
-            self._finish()
-
-    def _accept(self) -> None:
+    def accept(self) -> None:
         while True:
             try:
                 connection, _ = self._listener.accept()
@@ -194,16 +172,15 @@ class _Clients:
 
     def _run(self, connection: socket.socket) -> None:
         try:
-            TcpClient(connection, *self._parts).run()
+            self._answer(connection)
+        except OSError:
+            pass  # the client is gone
         finally:
+            connection.close()
             with self._lock:
                 del self._threads[threading.current_thread()]
 
-    def _finish(self) -> None:
-        """No new packets from anybody. Statements that run may end; after a while they are
-        cancelled."""
-        engine, _, watch = self._parts
-        watch.deafen()
+    def finish(self, engine: Engine) -> None:
         with self._lock:
             left = dict(self._threads)
         for connection in left.values():
