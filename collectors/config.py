@@ -31,7 +31,7 @@ class ReadingConfig(Settings):
         512 * KIB, ge=4 * KIB, le=MAX_CHUNK_RAW, description="Raw bytes that a chunk aims at."
     )
     linger_s: float = Field(
-        0.2, ge=0, le=1, description="A smaller chunk of the same file leaves after this long."
+        0.25, ge=0, le=1, description="A smaller chunk of the same file leaves after this long."
     )
     tick_s: float = Field(
         0.1, gt=0, le=1, description="How often files that are being written are measured."

@@ -40,7 +40,7 @@ PRODUCER_OPTIONS: Options = {
     "max_request_size": 1_100_000,  # one largest record; bounds the buffers of a request
     "max_block_ms": 2_000,
 }
-GATHER_S = 0.1
+GATHER_S = 0.02
 GATHER_BYTES = 1 << 20  # so much is handed over at once
 _RETRY_S = (0.2, 5.0)
 _CLOSE_S = 5.0

@@ -62,7 +62,7 @@ def _seal(
         kind="chunk",
         offset=offset,
         raw_length=len(raw),
-        lines=raw.count(b"\n"),
+        lines=0,
         format=CRI,
         codec="zstd",
         crc32c=crc32c(raw),

@@ -16,7 +16,7 @@ def test_defaults_are_promises() -> None:
     assert config.host_files == ()
     assert config.health == "127.0.0.1:9600"
     assert config.reading.model_dump() == {
-        "chunk_bytes": 512 * KIB, "linger_s": 0.2, "tick_s": 0.1, "quiet_s": 3.0, "sweep_s": 5.0,
+        "chunk_bytes": 512 * KIB, "linger_s": 0.25, "tick_s": 0.1, "quiet_s": 3.0, "sweep_s": 5.0,
         "poll_s": 1.0, "inotify": True,
     }  # fmt: skip
     assert config.limits.model_dump() == {
