@@ -34,6 +34,7 @@ SELECT file_id, off, nbytes, toString(stream), flags, CRC32(body),
 FROM logs ORDER BY file_id, off
 """
 _GRACE = 2.5  # from a file's creation to when a collector that runs has seen it
+_BEHIND = 30.0  # how long a collector may hold a deleted file because the bus is away
 _SHOWN = 20
 
 
@@ -275,6 +276,7 @@ def _left_behind(generation: Generation, outage: Outage) -> bool:
     return (
         outage.fatal
         and generation.opened <= outage.stop
+        and generation.deleted >= outage.start - _BEHIND
         and generation.deleted <= outage.stop + _GRACE
     )
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections import Counter
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -253,6 +253,8 @@ class Chaos:
         generations = [
             Generation(**g) for g in json.loads((mirror / ORACLE).read_text())["generations"]
         ]
+        outages = json.dumps([asdict(outage) for outage in self.outages])
+        (self._setting.directory / "outages.json").write_text(outages)
         deadline = self._clock.monotonic() + 25
         while True:
             store = open_store(self._pipeline.store)
