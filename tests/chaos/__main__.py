@@ -1,4 +1,4 @@
-"""`python -m tests.chaos`: see tests/chaos/run.py. Prints one JSON line; exit 1 on disagreement."""
+"""`python -m tests.chaos`: see tests/chaos/run.py and account.py. Prints one JSON line; exit 1 on disagreement."""
 
 import argparse
 import json
@@ -10,7 +10,8 @@ from pathlib import Path
 
 from pipeline.base.clock import SystemClock
 from tests.chaos.accidents import Profile
-from tests.chaos.run import Setting, run_chaos
+from tests.chaos.harness import Setting
+from tests.chaos.run import run_chaos
 
 
 def main() -> int:

@@ -8,7 +8,8 @@ import pytest
 
 from pipeline.base.clock import SystemClock
 from tests.chaos.accidents import Profile
-from tests.chaos.run import Setting, run_chaos
+from tests.chaos.harness import Setting
+from tests.chaos.run import run_chaos
 from tests.real.kafka import RealPartMissing
 
 SHORT = Profile(
