@@ -76,6 +76,7 @@ class Agent:
             telemetry=telemetry,
             clock=clock,
             wake=waker.wake,
+            topic=config.topic,
         )
         registry = Registry(positions)
         self._window = Window()

@@ -10,6 +10,7 @@ from collectors.bounds import GIB, KIB, MAX_CHUNK_RAW, MIB
 from collectors.pods.config import PodsConfig
 from pipeline.base.config import Settings
 from pipeline.broker.config import BrokerConfig
+from pipeline.contract import topics
 
 
 class HostFiles(Settings):
@@ -90,6 +91,11 @@ class CollectConfig(Settings):
         Path("kubeledger-data/collect"), description="Where the positions journal is kept."
     )
     broker: BrokerConfig = Field(BrokerConfig(), description="The bus.")
+    topic: str = Field(
+        topics.LOGS,
+        pattern=r"^[a-zA-Z0-9._-]{1,249}$",
+        description="Where chunks go. Log processors read the default; another name is for trials.",
+    )
     pods: PodsConfig = Field(PodsConfig(), description="Where pod metadata comes from.")
     health: str = Field(
         "127.0.0.1:9600", description="HOST:PORT of /healthz and /metrics; empty: none."

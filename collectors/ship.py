@@ -109,7 +109,9 @@ class Shipper:
         telemetry: Telemetry,
         clock: Clock,
         wake: Callable[[], None],
+        topic: str = topics.LOGS,
     ) -> None:
+        self._topic = topic
         self._producer = producer
         self._positions = positions
         self._limits = limits
@@ -198,7 +200,7 @@ class Shipper:
         self.unacked_packed += sent.packed
         self._flight.append(sent)
         future = self._producer.send(
-            topics.LOGS,
+            self._topic,
             key=sent.lane.source.key,
             value=value if value is not None else b"",
             headers=encode_headers(sent.event),
@@ -277,7 +279,7 @@ class Shipper:
             self._telemetry.count(metrics.PRODUCE_ERRORS, reason=reason)
             if refused and not isinstance(sent.event, Chunk):
                 raise Fatal(
-                    f"the broker refuses even a record without a value on {topics.LOGS}: "
+                    f"the broker refuses even a record without a value on {self._topic}: "
                     f"{sent.error}; check the topic and this client's rights on it"
                 ) from sent.error
         lane.halted = False
@@ -312,7 +314,7 @@ class Shipper:
                 if self._refused_in_a_row > REFUSED_IN_A_ROW:
                     raise Fatal(
                         f"the broker refused {REFUSED_IN_A_ROW} chunks in a row, the last with: "
-                        f"{sent.error}; check max.message.bytes of {topics.LOGS} "
+                        f"{sent.error}; check max.message.bytes of {self._topic} "
                         "(`kubeledger migrate` does) and start again"
                     ) from sent.error
                 start = sent.stop - sent.raw
