@@ -1,4 +1,5 @@
-"""`python -m tests.chaos`: see tests/chaos/run.py and account.py. Prints one JSON line; exit 1 on disagreement."""
+"""`python -m tests.chaos`: see run.py and account.py beside this file. Prints one JSON line; exit 1
+on any disagreement."""
 
 import argparse
 import json
