@@ -35,7 +35,8 @@ def main() -> None:
         # The lock as constraints: the versions that were tested, only what the wheel asks for.
         constraints = away / "constraints.txt"
         lock = (ROOT / "requirements.lock").read_text()
-        constraints.write_text("\n".join(re.findall(r"^[\w.\[\]-]+==[^\s\\]+", lock, re.M)))
+        pins = re.findall(r"^([\w.-]+)(?:\[[^]]*\])?(==[^\\\n]+)", lock, re.M)
+        constraints.write_text("\n".join(name + rest.strip() for name, rest in pins))
         run(python, "-m", "pip", "install", "-q", "--disable-pip-version-check",
             "-c", constraints, wheel, cwd=away)  # fmt: skip
         command = away / "env" / "bin" / "kubeledger"
