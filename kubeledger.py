@@ -305,6 +305,7 @@ def audit(
             database=settings.database,
             since_ns=since_ns,
             clock=clock,
+            retention_days=settings.ttl_days,
             settle_s=settle,
             progress=_say,
         )

@@ -12,6 +12,9 @@ Plain SQL over `logs`, `files`, `gaps` and `dead_letters`. Per file (all in unco
   exact        false when the file was gone at the collector's next look: what was written behind
                `expected` in between is missing, and nobody knows how much it was
 
+  expired      bytes before the first row that is still there, of a file opened so long ago that
+               its first rows may be past the table's retention; not expected any more
+
 The sum alone could hide one hole behind one repeat, the distinct offsets show the repeat.
 
 A file that is still open can look incomplete for a moment: a line whose last part has not come
@@ -40,7 +43,7 @@ WITH
   ),
   stored AS (
     SELECT file_id, count() AS row_count, uniqExact(off) AS offsets, sum(nbytes) AS bytes,
-           max(off + nbytes + interleaved) AS high,
+           max(off + nbytes + interleaved) AS high, min(off) AS low,
            any(node) AS node, any(namespace) AS namespace, any(pod) AS pod,
            any(container) AS container
     FROM {db}.logs WHERE file_id IN (SELECT file_id FROM touched) GROUP BY file_id
@@ -48,6 +51,7 @@ WITH
   announced AS (
     SELECT file_id, countIf(event = 'end') AS ends, maxIf(size, event = 'end') AS size,
            argMaxIf(f.exact, (f.size, f.exact), event = 'end') AS exact,
+           minIf(f.ts, event = 'open') AS opened, countIf(event = 'open') AS opens,
            anyLast(path) AS path, any(node) AS node, any(namespace) AS namespace,
            any(pod) AS pod, any(container) AS container
     FROM {db}.files AS f WHERE file_id IN (SELECT file_id FROM touched) GROUP BY file_id
@@ -96,7 +100,9 @@ SELECT
   e.bytes AS explained,
   e.reasons AS reasons,
   s.row_count - s.offsets AS repeats,
-  a.ends = 0 OR a.exact > 0 AS exact
+  a.ends = 0 OR a.exact > 0 AS exact,
+  a.opens > 0 AND a.opened < {{horizon:DateTime64(3, 'UTC')}} AS old,
+  s.low AS low
 FROM touched AS t
 LEFT JOIN stored AS s ON t.file_id = s.file_id
 LEFT JOIN announced AS a ON t.file_id = a.file_id
@@ -124,16 +130,18 @@ class FileAudit:
     reasons: tuple[str, ...]
     repeats: int
     exact: bool
+    expired: int
 
     @property
     def unexplained(self) -> int:
-        return max(self.expected - self.stored - self.explained, 0)
+        return max(self.expected - self.expired - self.stored - self.explained, 0)
 
     @property
     def duplicates(self) -> int:
         """Rows that are there more than once; at least 1 when there are more bytes than the
         file has."""
-        return max(self.repeats, int(self.stored + self.explained > self.expected))
+        too_much = self.stored + self.explained > self.expected and not self.expired
+        return max(self.repeats, int(too_much))
 
     @property
     def verdict(self) -> str:
@@ -141,6 +149,8 @@ class FileAudit:
             return "duplicate"
         if self.unexplained:
             return "unexplained"
+        if self.expired:
+            return "expired"
         if not self.ended:
             return "open"
         return "gaps" if self.explained or not self.exact else "complete"
@@ -163,6 +173,7 @@ class Audit:
             "files": len(self.files),
             "complete": sum(f.verdict == "complete" for f in self.files),
             "open": sum(f.verdict == "open" for f in self.files),
+            "expired": sum(f.verdict == "expired" for f in self.files),
             "gaps": sum(f.explained > 0 or not f.exact for f in self.files),
             "inexact": sum(not f.exact for f in self.files),
             "unexplained": sum(f.unexplained > 0 for f in self.files),
@@ -185,17 +196,22 @@ def audit(
     database: str,
     since_ns: int,
     clock: Clock,
+    retention_days: int = 14,
     settle_s: float = 15.0,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Audit:
     """Audit the files that had rows, ends, gaps or dead letters at or after `since_ns` (Unix ns;
-    0: all). A finding must stay for `settle_s` seconds to be reported."""
-    files = _read(store, database, since_ns)
+    0: all). `retention_days` is that of table `logs`. A finding must stay for `settle_s` seconds
+    to be reported."""
+    # A row's time may be moved back by up to 7 days on its way in, so it may go that much earlier.
+    safe_days = max(retention_days - 8, 0)
+    horizon_ns = max(clock.wall_ns() - safe_days * 86_400 * 10**9, 0)
+    files = _read(store, database, since_ns, horizon_ns)
     deadline = clock.monotonic() + settle_s
     while _suspects(files) and clock.monotonic() < deadline:
         progress(f"{len(_suspects(files))} files look unfinished; asking again")
         clock.sleep(min(2.0, settle_s))
-        files = _read(store, database, since_ns)
+        files = _read(store, database, since_ns, horizon_ns)
     return Audit(tuple(files))
 
 
@@ -203,26 +219,32 @@ def _suspects(files: Sequence[FileAudit]) -> list[FileAudit]:
     return [f for f in files if f.unexplained or f.duplicates]
 
 
-def _read(store: Store, database: str, since_ns: int) -> list[FileAudit]:
-    seconds, nanos = divmod(since_ns, 10**9)
-    parameters: Mapping[str, Any] = {"since": f"{seconds}.{nanos:09d}"}
+def _read(store: Store, database: str, since_ns: int, horizon_ns: int) -> list[FileAudit]:
+    parameters: Mapping[str, Any] = {
+        "since": f"{since_ns // 10**9}.{since_ns % 10**9:09d}",
+        "horizon": f"{horizon_ns // 10**9}.{horizon_ns // 10**6 % 1000:03d}",
+    }
     result = store.query(_FILES.format(db=database), parameters)
-    return [
-        FileAudit(
-            file=row[0],
-            node=row[1],
-            namespace=row[2],
-            pod=row[3],
-            container=row[4],
-            path=row[5],
-            ended=bool(row[6]),
-            expected=int(row[7]),
-            stored=int(row[8]),
-            rows=int(row[9]),
-            explained=int(row[10]),
-            reasons=tuple(row[11]),
-            repeats=int(row[12]),
-            exact=bool(row[13]),
-        )
-        for row in result.rows
-    ]
+    return [_file(dict(zip(result.names, row, strict=True))) for row in result.rows]
+
+
+def _file(row: Mapping[str, Any]) -> FileAudit:
+    expected, rows = int(row["expected"]), int(row["row_count"])
+    gone = (int(row["low"]) if rows else expected) if row["old"] else 0
+    return FileAudit(
+        file=row["file"],
+        node=row["node"],
+        namespace=row["namespace"],
+        pod=row["pod"],
+        container=row["container"],
+        path=row["path"],
+        ended=bool(row["ended"]),
+        expected=expected,
+        stored=int(row["stored"]),
+        rows=rows,
+        explained=int(row["explained"]),
+        reasons=tuple(row["reasons"]),
+        repeats=int(row["repeats"]),
+        exact=bool(row["exact"]),
+        expired=gone,
+    )

@@ -2,9 +2,12 @@
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+_SLICE_S = 0.5
 
 
 class Stop:
@@ -21,8 +24,13 @@ class Stop:
         return self._event.is_set()
 
     def wait(self, seconds: float) -> bool:
-        """Sleep, but wake when asked to stop. True if so."""
-        return self._event.wait(seconds)
+        """Sleep, but wake when asked to stop. True if so. In slices: a signal that arrives just
+        before a wait begins runs its handler only when that wait ends."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            if self._event.wait(min(left, _SLICE_S)):
+                return True
+        return self._event.is_set()
 
     @contextmanager
     def on_signals(self) -> Iterator["Stop"]:

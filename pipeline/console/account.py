@@ -8,7 +8,7 @@ from rich.table import Table
 from pipeline.audit import Audit, FileAudit
 from pipeline.console.sizes import human_bytes
 
-_STYLE = {"complete": "green", "open": "cyan", "gaps": "yellow",
+_STYLE = {"complete": "green", "open": "cyan", "gaps": "yellow", "expired": "dim",
           "unexplained": "red", "duplicate": "red"}  # fmt: skip
 _MOST = 200
 

@@ -22,8 +22,7 @@ from pipeline.store.protocol import Store
 
 WINDOW = 100_000  # blocks whose tokens are remembered
 WINDOW_SECONDS = 86_400
-_LEDGER_EXTRA_DAYS = 7  # rows may be clamped by so much
-_ROLLUP_DAYS = 400
+_KEPT_DAYS = 400  # roll-ups and the ledger are small, and a file's opening must outlive its rows
 _TABLE_ALREADY_EXISTS = 57
 _STALE_S = 60.0
 _CLUSTER_ONLY = "-- cluster:"
@@ -71,8 +70,8 @@ def render(text: str, config: StoreConfig) -> list[str]:
         "replicated": "Replicated" if clustered else "",
         "dedup_window": window,
         "ttl_days": str(config.ttl_days),
-        "ledger_days": str(config.ttl_days + _LEDGER_EXTRA_DAYS),
-        "rollup_days": str(max(config.ttl_days, _ROLLUP_DAYS)),
+        "ledger_days": str(max(config.ttl_days + 7, _KEPT_DAYS)),
+        "rollup_days": str(max(config.ttl_days, _KEPT_DAYS)),
     }
     statements = []
     for part in re.split(r";\s*$", text, flags=re.MULTILINE):

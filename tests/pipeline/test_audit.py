@@ -68,7 +68,7 @@ def note(store: ClickHouseStore, table: tables.TableSpec, **values: object) -> N
     for column in table.written:
         empty: object = "" if "String" in column.type else 0
         row[column.name] = values.get(column.name, empty)
-    row["ts"] = NOW * 1000
+    row["ts"] = values.get("ts", NOW * 1000)
     store.insert(table.name, rows_block(table, [row]), token=repr(sorted(values.items())))
 
 
@@ -213,3 +213,33 @@ def test_a_file_that_vanished_unseen_is_not_called_complete(
     assert [f.verdict for f in account.files] == ["gaps", "complete"]
     summary = account.summary()
     assert (summary["ok"], summary["gaps"], summary["inexact"]) == (True, 1, 1)
+
+
+def opening(store: ClickHouseStore, file_id: int, days_ago: int) -> None:
+    note(store, tables.FILES, file_id=file_id, event=1, ts=(NOW - days_ago * 86_400) * 1000)
+
+
+def test_rows_past_the_retention_are_not_missed(
+    store: ClickHouseStore, config: StoreConfig
+) -> None:
+    for file_id, days_ago in ((1, 30), (2, 3)):
+        opening(store, file_id, days_ago)
+        rows(store, file_id, (600, 40), (640, 60))
+        end(store, file_id, 700)
+    opening(store, 3, 30)
+    end(store, 3, 500)
+    found = {f.file[-1]: f for f in judge(store, config).files}
+    assert {name: f.verdict for name, f in found.items()} == {
+        "1": "expired",
+        "2": "unexplained",
+        "3": "expired",
+    }
+    assert [found[name].expired for name in "123"] == [600, 0, 500]
+
+
+def test_an_old_file_may_still_have_holes(store: ClickHouseStore, config: StoreConfig) -> None:
+    opening(store, 1, 30)
+    rows(store, 1, (600, 40), (690, 10))
+    end(store, 1, 700)
+    (file,) = judge(store, config).files
+    assert (file.verdict, file.unexplained) == ("unexplained", 50)
