@@ -22,21 +22,20 @@ _PEAK = at_most(64)
 
 def run(work: Path) -> None:
     trees = {n: make_tree(work / f"tree{n}", containers=n, size=SIZE) for n in CONTAINERS}
-    files = trees[CONTAINERS[0]].files
-    read, compress = read_rate(files), compress_rate(files)
-    emit("limit.page-cache-read", [read], "MB/CPU-s")
-    emit("limit.zstd-1", [compress], "MB/CPU-s")
+    emit("limit.page-cache-read", [read_rate(trees[CONTAINERS[0]].files)], "MB/CPU-s")
     for kind in (EMBEDDED, KAFKA):
         try:
             with bus(kind, work / kind) as found:
                 for tree in trees.values():
-                    _measure(found, kind, tree, work, compress)
+                    _measure(found, kind, tree, work)
         except RealPartMissing as missing:
             skipped(f"collector.{kind}", str(missing))
 
 
-def _measure(found: Bus, kind: str, tree: LogTree, work: Path, compress: float) -> None:
+def _measure(found: Bus, kind: str, tree: LogTree, work: Path) -> None:
+    """The limit, zstd-1 alone, is taken right before: a busy machine slows both alike."""
     rates, peaks, walls = [], [], []
+    compress = compress_rate(tree.files[: len(tree.files) // 5])
     for number in range(RUNS):
         state = work / f"{kind}-{len(tree.files)}-{number}"
         with agent(tree.root, found.url, state) as running:

@@ -10,7 +10,7 @@ from tests.bench.tree import make_tree
 from tests.real.kafka import RealPartMissing
 
 CONTAINERS = 100
-WINDOWS, WINDOW_S, SETTLE_S = 3, 5.0, 10.0
+WINDOWS, WINDOW_S, SETTLE_S = 3, 5.0, 8.0
 
 
 def run(work: Path) -> None:

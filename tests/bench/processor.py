@@ -10,7 +10,7 @@ from tests.bench.chunks import Sealed, blocks, sealed
 from tests.bench.report import at_least, emit
 from tests.bench.tree import make_tree
 
-SIZE = 300_000_000
+SIZE = 150_000_000
 RUNS = 3
 _REVISION = 54452
 

@@ -14,11 +14,13 @@ from tests.bench.tree import make_tree
 
 _LINE = 210  # bytes of the generated lines, on average
 _TRIES = 15
+_NEEDLE = "5ca1ab1e0ddba115eedc0ffee0decade"  # in one line only
 _UNCACHED = " SETTINGS use_query_condition_cache = 0"
 
 
 def run(work: Path, *, rows: int = 2_000_000) -> None:
     tree = make_tree(work / "tree", containers=50, size=rows * _LINE)
+    _hide(tree.files[len(tree.files) // 2])
     with store(work / "store") as (target, _):
         stored = fill(target, tree.root)
         one_part(target)
@@ -27,14 +29,15 @@ def run(work: Path, *, rows: int = 2_000_000) -> None:
         _ask_context(target, stored)
 
 
+def _hide(path: Path) -> None:
+    """One line with a token that no other has, as the last of a file in the middle."""
+    with path.open("ab") as file:
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S.123456789Z", time.gmtime()).encode()
+        file.write(b'%s stdout F {"level":"info","trace_id":"%s"}\n' % (stamp, _NEEDLE.encode()))
+
+
 def _questions(target: ClickHouseStore) -> Iterator[tuple[str, str]]:
     pod = str(target.query("SELECT any(pod) FROM logs").rows[0][0])
-    token = str(
-        target.query(
-            'SELECT extract(body, \'"trace_id":"([0-9a-f]+)\') AS id FROM logs '
-            "WHERE body LIKE '%trace_id%' LIMIT 1"
-        ).rows[0][0]
-    )
     yield "menu", "SELECT namespace, workload, sum(rows) FROM logs_1m GROUP BY 1, 2 ORDER BY 3 DESC"
     yield (
         "volume",
@@ -45,12 +48,12 @@ def _questions(target: ClickHouseStore) -> Iterator[tuple[str, str]]:
     )
     yield (
         "needle-token",
-        (f"SELECT ts, pod, body FROM logs WHERE hasToken(lower(body), '{token}') LIMIT 100"),
+        (f"SELECT ts, pod, body FROM logs WHERE hasToken(lower(body), '{_NEEDLE}') LIMIT 100"),
     )
-    yield "needle-trace", f"SELECT ts, pod, body FROM logs WHERE trace_id = '{token}' LIMIT 100"
+    yield "needle-trace", f"SELECT ts, pod, body FROM logs WHERE trace_id = '{_NEEDLE}' LIMIT 100"
     yield (
         "needle-substring",
-        (f"SELECT ts, pod, body FROM logs WHERE position(body, '{token[5:20]}') > 0 LIMIT 100"),
+        (f"SELECT ts, pod, body FROM logs WHERE position(body, '{_NEEDLE[5:20]}') > 0 LIMIT 100"),
     )
     tail = where(LogQuery(pod=pod, limit=100))
     sql = select(tail.sql, newest_first=True, limit=100)
