@@ -10,6 +10,7 @@ State: `_mine` is what was announced and not revoked; `_news` is what the listen
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import kafka
@@ -101,17 +102,16 @@ class KafkaBusConsumer:
     def seek(self, tp: TopicPartition, offset: int) -> None:
         self._must_hold([tp])
         with foreign_errors(f"seeking in {tp.topic}:{tp.partition}"):
-            self._client.seek(theirs(tp), offset)
+            try:
+                self._client.seek(theirs(tp), offset)
+            except (ValueError, KeyError) as error:  # taken away this very moment
+                raise self._not_ours([tp]) from error
 
     def pause(self, tps: Iterable[TopicPartition]) -> None:
-        held = self._mine.intersection(tps)
-        with foreign_errors(f"pausing group {self._group}"):
-            self._client.pause(*map(theirs, held))
+        self._change(self._client.pause, tps)
 
     def resume(self, tps: Iterable[TopicPartition]) -> None:
-        held = self._mine.intersection(tps)
-        with foreign_errors(f"resuming group {self._group}"):
-            self._client.resume(*map(theirs, held))
+        self._change(self._client.resume, tps)
 
     def assignment(self) -> Partitions:
         return self._mine
@@ -153,6 +153,7 @@ class KafkaBusConsumer:
             self._revoke()
             fresh = self._mine = tps
             self._put_back(fetched, tps)
+            self._change(self._client.resume, tps)  # a pause may have come in between
             if tps and self._on_assigned is not None:
                 self._on_assigned(tps)
         return fresh
@@ -168,10 +169,21 @@ class KafkaBusConsumer:
                 with foreign_errors(f"rewinding {partition}"):
                     self._client.seek(partition, batch[0].offset)
 
+    def _change(self, how: Callable[[Any], None], tps: Iterable[TopicPartition]) -> None:
+        """Pause or resume. The client's thread may have given partitions away, or got them anew,
+        and we have not announced it yet: the first are passed over, the second are put right
+        when they are announced."""
+        for tp in self._mine.intersection(tps):
+            with suppress(KeyError):
+                how(theirs(tp))
+
     def _must_hold(self, tps: Iterable[TopicPartition]) -> None:
         if self._news or not self._mine.issuperset(tps):
-            names = ", ".join(f"{tp.topic}:{tp.partition}" for tp in sorted(tps))
-            raise Fenced(f"group {self._group}: {names} is not ours now; poll again")
+            raise self._not_ours(tps)
+
+    def _not_ours(self, tps: Iterable[TopicPartition]) -> Fenced:
+        names = ", ".join(f"{tp.topic}:{tp.partition}" for tp in sorted(tps))
+        return Fenced(f"group {self._group}: {names} is not ours now; poll again")
 
 
 def ours(tps: Iterable[Any]) -> Partitions:
