@@ -106,7 +106,7 @@ def up(
     type=PATH,
     help="Keep everything here; a temporary directory otherwise.",
 )
-@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True, help="Of the generator.")
 @json_option
 def demo(seconds: int, mbps: float, data: Path | None, seed: int, as_json: bool) -> None:
     """Replay a real log tree and a generator through the pipeline, and kill it on the way.
@@ -169,7 +169,7 @@ def process_logs(config: Path | None) -> None:
 )
 @click.option("--listen", default="127.0.0.1:9000", show_default=True, help="Native protocol.")
 @click.option("--http", default="127.0.0.1:8123", show_default=True, help="HTTP, or `off`.")
-@click.option("--user", default="default", show_default=True)
+@click.option("--user", default="default", show_default=True, help="The only user.")
 @click.option("--password-file", type=PATH, help="Required when not on loopback.")
 def store(data: Path, listen: str, http: str, user: str, password_file: Path | None) -> None:
     """The embedded ClickHouse endpoint alone.
@@ -257,6 +257,7 @@ def logs(
     type=click.Choice(["table", "json", "csv"]),
     default="table",
     show_default=True,
+    help="json: one array.",
 )
 def query(sql: str, data: Path | None, config: Path | None, form: str) -> None:
     """Run SQL on the store.

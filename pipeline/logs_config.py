@@ -56,11 +56,11 @@ class DeadLetterLimits(Settings):
 class LogProcessorConfig(Settings):
     """Kafka to ClickHouse, exactly once."""
 
-    broker: BrokerConfig = Field(default_factory=BrokerConfig)
-    store: StoreConfig = Field(default_factory=StoreConfig)
+    broker: BrokerConfig = Field(default_factory=BrokerConfig, description="The bus.")
+    store: StoreConfig = Field(default_factory=StoreConfig, description="The ClickHouse.")
     health: str = Field("127.0.0.1:9601", description="HOST:PORT of /healthz and /metrics.")
-    batch: BatchLimits = Field(default_factory=BatchLimits)
-    lines: LineLimits = Field(default_factory=LineLimits)
+    batch: BatchLimits = Field(default_factory=BatchLimits, description="When a batch is closed.")
+    lines: LineLimits = Field(default_factory=LineLimits, description="Bounds of joined lines.")
     multiline: list[MultilineSetting] = Field(
         default_factory=list, description="The first rule that matches a container counts."
     )
@@ -76,7 +76,9 @@ class LogProcessorConfig(Settings):
     future_hours: float = Field(
         1.0, gt=0, le=240, description="Times further ahead are moved; the original is kept."
     )
-    dead_letters: DeadLetterLimits = Field(default_factory=DeadLetterLimits)
+    dead_letters: DeadLetterLimits = Field(
+        default_factory=DeadLetterLimits, description="When to stop."
+    )
     dedup_window_h: float = Field(
         24.0, gt=0, description="How long the store remembers tokens; half of it is relied on."
     )
