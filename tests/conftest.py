@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.real.kafka import KafkaNode, RealPartMissing, start_kafka
 
@@ -14,6 +15,11 @@ def pytest_configure(config: pytest.Config) -> None:
         "filterwarnings",
         r"ignore:(read|open)_text is deprecated:DeprecationWarning",
     )
+
+
+# A slow machine is no finding: no test here judges time.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")
