@@ -7,6 +7,7 @@ More trees than the committed one: KUBELEDGER_TREES=DIR[:DIR…], each in the la
 import os
 import shutil
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from pipeline.console.up import count_rows, drain
 from pipeline.store.clickhouse import open_store
 from tests.journeys.command import wait_for
 from tests.journeys.reference import Line, raw_bytes, read_tree
-from tests.real.kafka import KafkaNode
+from tests.real.kafka import KafkaNode, start_kafka
 
 RECORDED = Path(__file__).resolve().parents[1] / "recordings" / "healthy"
 EXTRA = [Path(p) for p in os.environ.get("KUBELEDGER_TREES", "").split(":") if p]
@@ -57,6 +58,14 @@ def stored_bytes(pipeline: EmbeddedPipeline) -> int:
         return count_rows(store)[1]
     finally:
         store.close()
+
+
+@pytest.fixture
+def kafka_of_its_own(tmp_path: Path, kafka: KafkaNode) -> Iterator[KafkaNode]:
+    """Topics have fixed names, and recordings share pods: each tree wants an empty bus."""
+    node = start_kafka(tmp_path / "kafka")  # `kafka` has said whether this machine can
+    yield node
+    node.stop()
 
 
 def check_tree(tree: Path, pods: Path | None, data: Path, bus: str | None) -> None:
@@ -101,3 +110,12 @@ def test_real_kafka(tmp_path: Path, kafka: KafkaNode) -> None:
 @pytest.mark.parametrize("tree", EXTRA, ids=str)
 def test_further_trees(tree: Path, tmp_path: Path) -> None:
     check_tree(tree, None, tmp_path / "data", None)
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not EXTRA, reason="KUBELEDGER_TREES names no further trees")
+@pytest.mark.parametrize("tree", EXTRA, ids=str)
+def test_further_trees_through_real_kafka(
+    tree: Path, tmp_path: Path, kafka_of_its_own: KafkaNode
+) -> None:
+    check_tree(tree, None, tmp_path / "data", f"kafka://{kafka_of_its_own.bootstrap}")
