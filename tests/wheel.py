@@ -37,7 +37,7 @@ def main() -> None:
         lock = (ROOT / "requirements.lock").read_text()
         pins = re.findall(r"^([\w.-]+)(?:\[[^]]*\])?(==[^\\\n]+)", lock, re.M)
         constraints.write_text("\n".join(name + rest.strip() for name, rest in pins))
-        run(python, "-m", "pip", "install", "-q", "--disable-pip-version-check",
+        run(python, "-m", "pip", "install", "-q", "--no-compile", "--disable-pip-version-check",
             "-c", constraints, wheel, cwd=away)  # fmt: skip
         command = away / "env" / "bin" / "kubeledger"
         environment = {

@@ -3,9 +3,10 @@
 import multiprocessing
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -154,7 +155,7 @@ def test_a_stopped_member_is_expelled_and_then_fenced(path: Path) -> None:
     with running(consume, str(path), os.devnull, 1) as process:
         until(lambda: polled(successor) and 0 < len(successor.assignment()) < PARTITIONS)
         assert process.pid is not None
-        os.kill(process.pid, signal.SIGSTOP)
+        stop_outside_a_transaction(path, process.pid)
         until(lambda: polled(successor) and successor.assignment() == everything)
         successor.commit({tp: Commit(0, "mine") for tp in everything})
         os.kill(process.pid, signal.SIGCONT)  # it joins again and gets its share, not before
@@ -163,6 +164,14 @@ def test_a_stopped_member_is_expelled_and_then_fenced(path: Path) -> None:
     with pytest.raises(Fenced):
         successor.commit({lost: Commit(1)})
     successor.close()
+
+
+def stop_outside_a_transaction(path: Path, pid: int) -> None:
+    """SIGSTOP while the write lock is ours: a process stopped with the lock holds up all."""
+    with closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as lock:
+        lock.execute("BEGIN IMMEDIATE")
+        os.kill(pid, signal.SIGSTOP)
+        lock.execute("ROLLBACK")
 
 
 def test_a_busy_member_is_not_expelled(path: Path) -> None:
