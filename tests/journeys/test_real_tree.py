@@ -106,16 +106,15 @@ def test_real_kafka(tmp_path: Path, kafka: KafkaNode) -> None:
     check_tree(tree, RECORDED / "pods.json", tmp_path / "data", bus)
 
 
-@pytest.mark.skipif(not EXTRA, reason="KUBELEDGER_TREES names no further trees")
-@pytest.mark.parametrize("tree", EXTRA, ids=str)
-def test_further_trees(tree: Path, tmp_path: Path) -> None:
-    check_tree(tree, None, tmp_path / "data", None)
+if EXTRA:
 
+    @pytest.mark.parametrize("tree", EXTRA, ids=str)
+    def test_further_trees(tree: Path, tmp_path: Path) -> None:
+        check_tree(tree, None, tmp_path / "data", None)
 
-@pytest.mark.real
-@pytest.mark.skipif(not EXTRA, reason="KUBELEDGER_TREES names no further trees")
-@pytest.mark.parametrize("tree", EXTRA, ids=str)
-def test_further_trees_through_real_kafka(
-    tree: Path, tmp_path: Path, kafka_of_its_own: KafkaNode
-) -> None:
-    check_tree(tree, None, tmp_path / "data", f"kafka://{kafka_of_its_own.bootstrap}")
+    @pytest.mark.real
+    @pytest.mark.parametrize("tree", EXTRA, ids=str)
+    def test_further_trees_through_real_kafka(
+        tree: Path, tmp_path: Path, kafka_of_its_own: KafkaNode
+    ) -> None:
+        check_tree(tree, None, tmp_path / "data", f"kafka://{kafka_of_its_own.bootstrap}")
