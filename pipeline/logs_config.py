@@ -15,7 +15,7 @@ class BatchLimits(Settings):
     rows: int = Field(500_000, ge=1, le=1_000_000, description="Lines at most.")
     raw_bytes: int = Field(64_000_000, ge=1, description="Raw bytes of log at most.")
     linger_s: float = Field(
-        0.7, gt=0, le=60, description="A batch is closed so long after its first record came."
+        0.5, gt=0, le=60, description="A batch is closed so long after its first record came."
     )
 
 
@@ -80,7 +80,10 @@ class LogProcessorConfig(Settings):
         default_factory=DeadLetterLimits, description="When to stop."
     )
     dedup_window_h: float = Field(
-        24.0, gt=0, description="How long the store remembers tokens; half of it is relied on."
+        0.25,
+        gt=0,
+        description="How long the store surely remembers tokens; half of it is relied on. Its"
+        " memory counts blocks: 100,000 last 15 minutes at 110 inserts a second.",
     )
     held_bytes: int = Field(
         64 * 1024 * 1024, ge=1024 * 1024, description="Records held per partition, compressed."
