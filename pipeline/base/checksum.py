@@ -8,4 +8,5 @@ from pipeline.base.lean import enter
 
 enter("crc32c", {"crc32c": "_crc32c"})
 
-crc32c: Callable[[bytes | bytearray | memoryview], int] = import_module("crc32c._crc32c").crc32c
+# (data) or (data, checksum of what came before)
+crc32c: Callable[..., int] = import_module("crc32c._crc32c").crc32c

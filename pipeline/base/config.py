@@ -8,6 +8,7 @@ are KUBELEDGER_<SERVICE>_<FIELD>, nested fields joined by two underscores
 
 import difflib
 import os
+import re
 import types
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.base.errors import UsageError
+from pipeline.base.secret import read_secret as read_secret
+
+_SECRETS = ("password", "token", "secret", "key", "authorization")
+_LOGIN = re.compile(r"(\w+://)?[^\s'\"]*@")
 
 
 class Settings(BaseModel):
@@ -52,20 +57,12 @@ def load(
         raise UsageError("\n".join(_explain(model, where, error))) from None
 
 
-def read_secret(path: Path, what: str) -> str:
-    """A secret from its file, without the newline at its end. Never logged, never an argument."""
-    try:
-        return path.read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot read the {what}: {error}") from None
-
-
 def _read(path: Path) -> dict[str, Any]:
     try:
         document = yaml.safe_load(path.read_text("utf-8"))
     except OSError as error:
         raise UsageError(f"{path}: cannot read the configuration: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UsageError(f"{path}: not valid YAML: {error}") from None
     if document is None:
         return {}
@@ -95,7 +92,7 @@ def _from_environment(
         keys = name[len(prefix) :].lower().split("__")
         try:
             value = yaml.safe_load(text)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError, RecursionError):  # a date that is none, say
             value = text
         nested: dict[str, Any] = value
         for key in reversed(keys):
@@ -115,15 +112,20 @@ def _explain(model: type[BaseModel], where: str, error: ValidationError) -> list
             hint = f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(known)}"
             lines.append(f"{where}: unknown key `{key}`; {hint}")
         else:
-            found = (
-                "" if problem["type"] == "missing" else f" (found {_shown(key, problem['input'])})"
-            )
+            found = "" if problem["type"] == "missing" else f" (found {_shown(key, problem)})"
             lines.append(f"{where}: `{key}`: {problem['msg']}{found}")
     return lines
 
 
-def _shown(key: str, value: Any) -> str:
-    return "a secret" if "password" in key or "token" in key else repr(value)[:80]
+def _shown(key: str, problem: Mapping[str, Any]) -> str:
+    """Never a secret, also where one was written by mistake: in place of the file that holds it,
+    in a URL, or somewhere in what should not be there at all."""
+    value = problem["input"]
+    if any(word in key for word in _SECRETS) or problem["msg"].endswith("instance of Secret"):
+        return "a secret"
+    if isinstance(value, (dict, list)):
+        return "an object" if isinstance(value, dict) else "a list"
+    return _LOGIN.sub(r"\1…@", repr(value))[:80]
 
 
 def _fields_at(model: type[BaseModel], path: list[str]) -> set[str]:

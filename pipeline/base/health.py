@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from pipeline.base.address import split_address
 from pipeline.base.errors import UsageError
 from pipeline.base.telemetry import ServiceTelemetry
 
@@ -22,9 +23,7 @@ def serve_health(
 ) -> Iterator[tuple[str, int]]:
     """Serve until the block ends. `address` is HOST:PORT, port 0 takes a free one; yields what
     was bound."""
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit():
-        raise UsageError(f"health address {address!r} is not HOST:PORT, for example 127.0.0.1:9600")
+    host, port = split_address(address, example="127.0.0.1:9600", what="health address")
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -39,7 +38,7 @@ def serve_health(
             """Scrapes are not news."""
 
     try:
-        server = ThreadingHTTPServer((host.strip("[]"), int(port)), Handler)
+        server = ThreadingHTTPServer((host, port), Handler)
     except OSError as error:
         raise UsageError(f"cannot listen on {address}: {error.strerror}") from error
     server.daemon_threads = True

@@ -7,6 +7,7 @@ Values named like a secret are never written.
 
 import json
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
@@ -47,6 +48,7 @@ class ServiceTelemetry:
         self._floor = _LEVELS[level]
         self._forward = forward
         self._values: dict[tuple[Metric, tuple[str, ...]], float] = {}
+        self._counting = threading.Lock()  # several threads of a service count the same things
 
     def event(self, name: str, /, level: str = "info", **fields: Any) -> None:
         if _LEVELS[level] < self._floor:
@@ -67,7 +69,8 @@ class ServiceTelemetry:
 
     def count(self, metric: Metric, amount: float = 1, /, **labels: str) -> None:
         key = (metric, tuple(labels[label] for label in metric.labels))
-        self._values[key] = self._values.get(key, 0.0) + amount
+        with self._counting:
+            self._values[key] = self._values.get(key, 0.0) + amount
 
     def gauge(self, metric: Metric, value: float, /, **labels: str) -> None:
         self._values[metric, tuple(labels[label] for label in metric.labels)] = value

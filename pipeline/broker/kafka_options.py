@@ -5,6 +5,7 @@ level, because all that matters comes back as one of our errors or as a notice.
 """
 
 import logging
+import re
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.base.errors import Fatal, Fenced, KubeledgerError, Rejected, Unavailable, UsageError
-from pipeline.broker.kafka_library import KafkaNetClient, errors
+from pipeline.broker.kafka_library import errors, net_client
 
 if TYPE_CHECKING:
     from pipeline.broker.config import BrokerConfig
@@ -40,6 +41,7 @@ _FORBIDDEN = (
     errors.SaslAuthenticationFailedError,
     errors.UnsupportedSaslMechanismError,
 )
+_FOREIGN = (errors.KafkaError, OSError, RuntimeError, ValueError)
 _PASSING = (
     errors.RetriableError,
     errors.NotControllerError,
@@ -81,18 +83,30 @@ def connect(make: Callable[..., Any], options: Options) -> Any:
     made: list[Any] = []
 
     def network(**settings: Any) -> Any:
-        made.append(KafkaNetClient(**settings))
+        made.append(net_client(**settings))
         return made[-1]
 
     try:
-        with foreign_errors(f"connecting to {', '.join(options['bootstrap_servers'])}"):
-            return make(kafka_client=network, **options)
-    except BaseException:
+        return make(kafka_client=network, **options)
+    except BaseException as error:
+        # Time-outs come after what they are for: a wrong password is tried until time is over.
+        failures = [failure for client in made for failure in client._manager.failures]
         for client in made:
             with suppress(Exception):  # half-made already: the first error is the one to report
                 client._net.stop(timeout_ms=1000)
                 client.close()
-        raise
+        if not isinstance(error, _FOREIGN):
+            raise
+        if isinstance(error, errors.KafkaTimeoutError) and failures:
+            error = max(reversed(failures), key=_tells)
+        raise translate(
+            f"connecting to {', '.join(options['bootstrap_servers'])}", error
+        ) from error
+
+
+def _tells(failure: BaseException) -> int:
+    """How much it says of the cause."""
+    return 2 if isinstance(failure, _FORBIDDEN) else int("SSL" in str(failure))
 
 
 @contextmanager
@@ -100,14 +114,17 @@ def foreign_errors(doing: str) -> Iterator[None]:
     """The library's errors become ours."""
     try:
         yield
-    except (errors.KafkaError, OSError, RuntimeError, ValueError) as error:
+    except _FOREIGN as error:
         raise translate(doing, error) from error
 
 
 def translate(doing: str, error: BaseException) -> KubeledgerError:
-    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     if isinstance(error, KubeledgerError):
         return error
+    name = type(error).__name__
+    # the library's texts begin with the name, some of them twice
+    text = re.sub(rf"^(\[Error \d+\] )?({name}:? ?)*", "", str(error))
+    what = f"{name}: {text}" if text else name
     if isinstance(error, _FENCED):
         return Fenced(f"Kafka, {doing}: this member lost its partitions ({what}); poll again")
     if isinstance(error, REFUSED):
@@ -115,8 +132,20 @@ def translate(doing: str, error: BaseException) -> KubeledgerError:
     if isinstance(error, _FORBIDDEN):
         return Fatal(f"Kafka, {doing}: not allowed ({what}); check user, password file and ACLs")
     if isinstance(error, _PASSING):
-        return Unavailable(f"Kafka, {doing}: {what}; is the broker up and reachable?")
+        return Unavailable(f"Kafka, {doing}: {what}; {_advice(what)}")
     return Fatal(f"Kafka, {doing}: {what}")
+
+
+def _advice(what: str) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" in what:
+        return "check broker.ca_file, and that the broker's certificate has the name in broker.url"
+    if "ALERT" in what:
+        return "the broker refuses our certificate: check broker.cert_file and broker.key_file"
+    if "SSL" in what or "InvalidReceive" in what:
+        return "is broker.security what this port expects?"
+    if "socket disconnected" in what:  # said of a refused password, too, if its answer comes late
+        return "is broker.security what this port expects? if so, check user and password file"
+    return "is the broker up and reachable?"
 
 
 def _tls(config: "BrokerConfig") -> ssl.SSLContext:

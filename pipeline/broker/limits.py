@@ -43,7 +43,10 @@ def check_metadata(metadata: str) -> None:
 
 
 def unknown_topic(topic: str) -> Fatal:
-    return Fatal(f"topic {topic} does not exist; create it with `kubeledger migrate`")
+    return Fatal(
+        f"topic {topic} does not exist, or this user may not see it; create it with"
+        " `kubeledger migrate`, or allow Describe"
+    )
 
 
 def choose_partition(

@@ -11,7 +11,10 @@ from pipeline.broker.protocol import Broker
 if TYPE_CHECKING:
     from pipeline.broker.config import BrokerConfig
 
-FORMS = "kafka://HOST:PORT[,HOST:PORT…] or sqlite:PATH, for example sqlite:kubeledger-data/bus.db"
+FORMS = (
+    "kafka://HOST:PORT[,HOST:PORT…], sqlite:PATH (for example sqlite:kubeledger-data/bus.db), or "
+    "kubeledger://HOST:PORT for collectors of an embedded bus on another node"
+)
 
 
 def open_broker(config: "BrokerConfig", *, notice: Callable[[str], None] | None = None) -> Broker:
@@ -28,6 +31,13 @@ def open_broker(config: "BrokerConfig", *, notice: Callable[[str], None] | None 
         from pipeline.broker.kafka import KafkaBroker
 
         return KafkaBroker(_servers(rest[2:], config.url), config, notice=notice)
+    if scheme == "kubeledger" and rest.startswith("//"):
+        from pipeline.broker.door_producer import DoorBroker
+
+        servers = _servers(rest[2:], config.url)
+        if len(servers) == 1:
+            host, _, port = servers[0].rpartition(":")
+            return DoorBroker((host.strip("[]"), int(port)), config, notice=notice)
     raise _wrong(config.url)
 
 

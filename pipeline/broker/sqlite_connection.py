@@ -185,8 +185,9 @@ def _prepare(connection: Connection, *, durable: bool, max_pages: int) -> None:
     if max_pages:
         connection.run(f"PRAGMA max_page_count = {max_pages}")
     if not _is_ours(connection):
-        with connection.write():
-            if not _is_ours(connection):  # another process may have been first
+        with connection.write():  # only now does the file hold still: another may be making it
+            if not _is_ours(connection):
+                _refuse_others(connection)
                 _create(connection)
     connection.run("PRAGMA busy_timeout = 0")  # from here on the waiting is ours
 
@@ -194,13 +195,16 @@ def _prepare(connection: Connection, *, durable: bool, max_pages: int) -> None:
 def _is_ours(connection: Connection) -> bool:
     application = connection.rows("PRAGMA application_id")[0][0]
     version = connection.rows("PRAGMA user_version")[0][0]
-    if (application, version) == (APPLICATION_ID, VERSION):
-        return True
+    return bool((application, version) == (APPLICATION_ID, VERSION))
+
+
+def _refuse_others(connection: Connection) -> None:
+    application = connection.rows("PRAGMA application_id")[0][0]
+    version = connection.rows("PRAGMA user_version")[0][0]
     if application == APPLICATION_ID:
         raise Fatal(f"{connection.path}: bus format {version} is not known (this reads {VERSION})")
     if connection.rows("SELECT count(*) FROM sqlite_master")[0][0]:
         raise UsageError(f"{connection.path} is a SQLite file of another program, not a bus")
-    return False
 
 
 def _create(connection: Connection) -> None:

@@ -21,14 +21,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline.contract.documents import read_record
 from pipeline.contract.fields import VERSION as VERSION
 from pipeline.contract.fields import Fields, check_version
 from pipeline.contract.fields import Headers as Headers
 from pipeline.contract.fields import RecordError as RecordError
 
 # Log formats of a file, in header `format`.
-CRI, DOCKER, PLAIN = "cri", "docker-json", "plain"
-FORMATS = (CRI, DOCKER, PLAIN)
+# journal: entries of journald or of the kernel's log, which are in no file that can be read
+# again. The collector makes one JSON object per line of them, in this order of keys:
+#   {"ts": Unix ns, "p": syslog priority, "pid": n, "unit": text, "msg": text, "more": 1}
+# All but ts and msg may be absent. `more`: the message goes on in the next line. Bytes of a
+# message that are not UTF-8 are lone surrogates U+DC80..U+DCFF (Python's surrogateescape).
+# Offsets are bytes of these lines; the path is `journal:UNIT`.
+CRI, DOCKER, PLAIN, JOURNAL = "cri", "docker-json", "plain", "journal"
+FORMATS = (CRI, DOCKER, PLAIN, JOURNAL)
 
 # Chunk flags, a sum in header `flags`.
 STARTS_MID_LINE = 1  # the first byte continues a line longer than the record limit
@@ -43,6 +50,9 @@ HELD_LIMIT = "held-limit"  # deleted files held open beyond the bound were given
 UNREADABLE = "unreadable"  # read errors, or a damaged .gz generation
 REFUSED = "refused"  # the broker refuses the bytes for good, however small the record
 GAP_REASONS = (ROTATED_AWAY, DELETED, TRUNCATED, HELD_LIMIT, UNREADABLE, REFUSED)
+
+# `path` of a file in a volume of a pod: this, and the path as the container sees it.
+VOLUME = "volume:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +72,12 @@ class Source:
     def key(self) -> bytes:
         """Partition key: all files of a pod on one partition, in order."""
         return (self.uid or f"{self.node}:{self.path}").encode()
+
+    @property
+    def file(self) -> str:
+        """Of a file in a volume: its path in the container; "" for everything else."""
+        inside = bool(self.uid) and self.path.startswith(VOLUME)
+        return self.path.removeprefix(VOLUME) if inside else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +284,10 @@ class PodVersion:
     annotations: Mapping[str, str] = field(default_factory=dict)
     owners: tuple[Owner, ...] = ()  # from the pod outwards; the last is the workload
     images: Mapping[str, str] = field(default_factory=dict)  # container -> image
+    # container -> variables that speak of logs (wishes.py); nothing else of the environment
+    env: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    # container -> its path of a directory -> NAME/SUBPATH of an emptyDir, or path of a hostPath
+    mounts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def workload(self) -> str:
@@ -293,21 +313,21 @@ def encode_pod(pod: PodVersion) -> bytes:
             "annotations": dict(pod.annotations),
             "owners": [[o.kind, o.name, o.derived] for o in pod.owners],
             "images": dict(pod.images),
+            **({"env": {name: dict(v) for name, v in pod.env.items()}} if pod.env else {}),
+            **({"mounts": {n: dict(v) for n, v in pod.mounts.items()}} if pod.mounts else {}),
         },
         separators=(",", ":"),
         sort_keys=True,
     ).encode()
 
 
+def _nested(found: Any) -> dict[str, dict[str, str]]:
+    return {str(n): {str(k): str(v) for k, v in values.items()} for n, values in found.items()}
+
+
 def decode_pod(value: bytes) -> PodVersion:
     """Raises RecordError for anything that is not a pod version of a known format."""
-    try:
-        document: Any = json.loads(value)
-    except ValueError as error:
-        raise RecordError(f"pod version is not JSON: {error}") from error
-    if not isinstance(document, dict) or document.get("v") != VERSION:
-        found = document.get("v") if isinstance(document, dict) else type(document).__name__
-        raise RecordError(f"pod version format {found!r} is not known (this reads {VERSION})")
+    document = read_record(value, "pod version")
     try:
         return PodVersion(
             uid=str(document["uid"]),
@@ -320,6 +340,8 @@ def decode_pod(value: bytes) -> PodVersion:
             annotations={str(k): str(v) for k, v in document["annotations"].items()},
             owners=tuple(Owner(str(k), str(n), bool(d)) for k, n, d in document["owners"]),
             images={str(k): str(v) for k, v in document["images"].items()},
+            env=_nested(document.get("env", {})),
+            mounts=_nested(document.get("mounts", {})),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RecordError(f"pod version is incomplete: {error!r}") from error

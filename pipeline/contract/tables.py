@@ -6,31 +6,20 @@ insert, writers leave them out (field extraction in the engine is several times 
 Python: storage design, 4.2).
 """
 
-from dataclasses import dataclass
+from pipeline.contract.alert_tables import ALERTS as ALERTS
+from pipeline.contract.capacity_tables import CAPACITY_1M as CAPACITY_1M
+from pipeline.contract.capacity_tables import DRAINS as DRAINS
+from pipeline.contract.capacity_tables import HPA_1M as HPA_1M
+from pipeline.contract.columns import LOW as LOW
+from pipeline.contract.columns import WHEN, WHERE
+from pipeline.contract.columns import ColumnSpec as ColumnSpec
+from pipeline.contract.columns import TableSpec as TableSpec
+from pipeline.contract.scaling_tables import SCALE_SEGMENTS as SCALE_SEGMENTS
+from pipeline.contract.scaling_tables import SCALE_TIMELINES as SCALE_TIMELINES
+from pipeline.contract.scaling_tables import SCALE_TIMES as SCALE_TIMES
+from pipeline.contract.scaling_tables import SCALINGS as SCALINGS
 
 DATABASE = "kubeledger"
-
-
-@dataclass(frozen=True, slots=True)
-class ColumnSpec:
-    name: str
-    type: str  # as ClickHouse prints it
-    meaning: str
-    computed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class TableSpec:
-    name: str
-    columns: tuple[ColumnSpec, ...]
-
-    @property
-    def written(self) -> tuple[ColumnSpec, ...]:
-        """Columns that a writer sends, in order."""
-        return tuple(c for c in self.columns if not c.computed)
-
-    def column(self, name: str) -> ColumnSpec:
-        return next(c for c in self.columns if c.name == name)
 
 
 STREAMS = {"stdout": 1, "stderr": 2}  # Enum8 of logs.stream
@@ -41,8 +30,10 @@ CLAMPED = 2  # ts was moved into [now - 7 d, now + 1 h]; the original is ts + ts
 UNPARSED = 4  # the line is not in the format of its file; body is the raw line
 MULTILINE = 8  # several lines joined by a start pattern
 CONTINUES = 16  # this row continues the row before it (a line longer than the row limit)
-
-LOW = "LowCardinality(String)"
+# The three bits above are the level that the line's carrier said (journald's priority), as an
+# index into LEVELS. It counts for column `level` where the body itself says none.
+LEVEL_SHIFT = 5
+LEVELS = ("", "debug", "info", "warn", "error", "fatal")
 
 LOGS = TableSpec(
     "logs",
@@ -80,6 +71,19 @@ LOGS = TableSpec(
         ColumnSpec("ko", "UInt64", "source offset of the record that completed the row"),
         ColumnSpec("enriched", "UInt8", "1 pod metadata joined, 0 names from the path only"),
         ColumnSpec("flags", "UInt8", "see pipeline.contract.tables"),
+        ColumnSpec(
+            "weight",
+            "Float32",
+            "how many lines it stands for, where others were shed",
+            computed=True,
+        ),
+        ColumnSpec(
+            "fields",
+            "String",
+            "read by a configuration, JSON or empty; they are in attrs",
+            computed=True,
+        ),
+        ColumnSpec("retention", LOW, "short, long, or empty: how long it is kept", computed=True),
         ColumnSpec(
             "stored_at", "DateTime64(3, 'UTC')", "when the engine took the row", computed=True
         ),
@@ -129,6 +133,29 @@ GAPS = TableSpec(
     ),
 )
 
+SHED = TableSpec(
+    "shed",
+    (
+        ColumnSpec("ts", "DateTime64(3, 'UTC')", "time of the last of these lines"),
+        ColumnSpec("file_id", "UInt64", ""),
+        ColumnSpec("node", LOW, ""),
+        ColumnSpec("namespace", LOW, ""),
+        ColumnSpec("workload", LOW, "Kind/name"),
+        ColumnSpec("pod", LOW, ""),
+        ColumnSpec("pod_uid", LOW, ""),
+        ColumnSpec("container", LOW, ""),
+        ColumnSpec("restart", "UInt32", ""),
+        ColumnSpec("path", "String", ""),
+        ColumnSpec("reason", LOW, "pipeline.stages.shed.REASONS"),
+        ColumnSpec("rows", "UInt64", "lines (records) that are not stored"),
+        ColumnSpec("bytes", "UInt64", "their raw bytes"),
+        ColumnSpec("low", "UInt64", "first byte of the first"),
+        ColumnSpec("high", "UInt64", "byte after the last; in between others may be stored"),
+        ColumnSpec("kp", "UInt16", ""),
+        ColumnSpec("ko", "UInt64", ""),
+    ),
+)
+
 PODS = TableSpec(
     "pods",
     (
@@ -157,5 +184,167 @@ DEAD_LETTERS = TableSpec(
     ),
 )
 
-TABLES = (LOGS, FILES, GAPS, PODS, DEAD_LETTERS)
+
+def _values(*names: tuple[str, str]) -> tuple[ColumnSpec, ...]:
+    return tuple(
+        ColumnSpec(name, "Nullable(Float64)", meaning, computed=True) for name, meaning in names
+    )
+
+
+NODE_SAMPLES = TableSpec(
+    "node_samples",
+    (
+        *WHEN,
+        ColumnSpec("node", LOW, "k8s.node.name"),
+        ColumnSpec("part", LOW, "pipeline.contract.state.SAMPLE_PARTS, or cri, path (probes)"),
+        ColumnSpec("outcome", LOW, "pipeline.contract.state.OUTCOMES; of cri its verdict"),
+        ColumnSpec("ms", "UInt32", "how long it took"),
+        ColumnSpec("status", "UInt16", "HTTP status, 0 if there was none"),
+        ColumnSpec("patient", "UInt8", "1: asked again with a long deadline"),
+        ColumnSpec("detail", "String", "why it failed"),
+        ColumnSpec("values", "String", "pipeline/contract/samples.py, JSON; of a probe its body"),
+        # NULL is unknown, never zero.
+        *_values(
+            ("pleg_age_s", "ts - values.pleg_last_seen"),
+            ("relist_count", "finished relists since the kubelet started"),
+            ("relist_sum", "their seconds"),
+            ("running_pods", ""),
+            ("desired_pods", ""),
+            ("psi_cpu_some", "PSI, avg10, percent"),
+            ("psi_memory_some", ""),
+            ("psi_memory_full", ""),
+            ("psi_io_some", ""),
+            ("psi_io_full", ""),
+            ("load1", "load average of the last minute"),
+            ("dstate_count", "processes in uninterruptible sleep"),
+            ("memory_available", "bytes"),
+        ),
+        ColumnSpec("healthz_failed", "Array(String)", "checks that failed", computed=True),
+        *WHERE,
+    ),
+)
+
+K8S_EVENTS = TableSpec(
+    "k8s_events",
+    (
+        *WHEN,  # ts: the Event's last time
+        ColumnSpec("uid", "String", ""),
+        ColumnSpec("version", "String", "resourceVersion"),
+        ColumnSpec("type", LOW, "Normal or Warning"),
+        ColumnSpec("reason", LOW, ""),
+        ColumnSpec("message", "String", ""),
+        ColumnSpec("kind", LOW, "of the object it is about"),
+        ColumnSpec("namespace", LOW, ""),
+        ColumnSpec("name", "String", ""),
+        ColumnSpec("object_uid", "String", ""),
+        ColumnSpec("field", "String", "part of the object, for example spec.containers{app}"),
+        ColumnSpec("component", LOW, "who reported it"),
+        ColumnSpec("host", LOW, "where that runs"),
+        ColumnSpec("first_seen", "DateTime64(3, 'UTC')", "1970 if unknown"),
+        ColumnSpec("seen", "DateTime64(3, 'UTC')", "when the watcher saw it"),
+        ColumnSpec("count", "UInt32", "how often it happened so far"),
+        *WHERE,
+    ),
+)
+
+OBJECTS = TableSpec(
+    "objects",
+    (
+        *WHEN,
+        ColumnSpec("resource", LOW, "plural name, with the group where there is one"),
+        ColumnSpec("type", LOW, "ADDED, MODIFIED or DELETED"),
+        ColumnSpec("namespace", LOW, ""),
+        ColumnSpec("name", "String", ""),
+        ColumnSpec("uid", "String", ""),
+        ColumnSpec("resource_version", "String", ""),
+        ColumnSpec("document", "String", "the object as recorded, JSON"),
+        *WHERE,
+    ),
+)
+
+SIGNALS = TableSpec(
+    "signals",
+    (
+        *WHEN,  # ts: of the log line
+        ColumnSpec("pattern", LOW, "id in the catalogue"),
+        ColumnSpec("node", LOW, ""),
+        ColumnSpec("program", LOW, "kubelet, containerd, kernel …"),
+        ColumnSpec("namespace", LOW, ""),
+        ColumnSpec("pod", LOW, ""),
+        ColumnSpec("pod_uid", LOW, ""),
+        ColumnSpec("container", LOW, ""),
+        ColumnSpec("fields", "String", "what the pattern captured, JSON"),
+        ColumnSpec("line", "String", ""),
+        ColumnSpec("file_id", "UInt64", "of the line, as in `logs`"),
+        ColumnSpec("off", "UInt64", "of the line, as in `logs`"),
+        *WHERE,
+    ),
+)
+
+FACTS = TableSpec(
+    "facts",
+    (
+        *WHEN,
+        ColumnSpec("kind", LOW, "pipeline.contract.facts.FACT_KINDS"),
+        ColumnSpec("entity", "String", "kind/name or kind/namespace/name"),
+        ColumnSpec("id", "String", "deterministic"),
+        ColumnSpec("body", "String", "JSON"),
+        ColumnSpec("machine", LOW, "of a transition", computed=True),
+        ColumnSpec("from_state", LOW, "of a transition", computed=True),
+        ColumnSpec("to_state", LOW, "of a transition", computed=True),
+        ColumnSpec("reason", "String", "of a transition", computed=True),
+        *WHERE,
+    ),
+)
+
+# Read with FINAL: older versions of an episode go when parts are merged. All versions stay in
+# `facts`, kind = 'episode'.
+EPISODES = TableSpec(
+    "episodes",
+    (
+        *WHEN,  # ts: of this version
+        ColumnSpec("id", "String", ""),
+        ColumnSpec("version", "UInt32", "1, 2, 3…; the highest counts"),
+        ColumnSpec("entity", "String", "kind/name or kind/namespace/name"),
+        ColumnSpec("body", "String", "the whole version, JSON"),
+        ColumnSpec("status", LOW, "open, closed or merged", computed=True),
+        ColumnSpec("cause", LOW, "id in the catalogue, or unknown", computed=True),
+        ColumnSpec("verdict", LOW, "id in the catalogue, also if provisional", computed=True),
+        ColumnSpec("confidence", LOW, "unknown possible probable certain", computed=True),
+        ColumnSpec("title", "String", "", computed=True),
+        ColumnSpec("summary", "String", "", computed=True),
+        ColumnSpec("opened_at", "DateTime64(3, 'UTC')", "when its evidence began", computed=True),
+        ColumnSpec("detected_at", "DateTime64(3, 'UTC')", "when that could be said", computed=True),
+        ColumnSpec(
+            "closed_at", "Nullable(DateTime64(3, 'UTC'))", "NULL while it is open", computed=True
+        ),
+        ColumnSpec("evidence", "String", "JSON array", computed=True),
+        ColumnSpec("candidates", "String", "other causes, JSON array", computed=True),
+        ColumnSpec("affected", "Array(String)", "entities that suffer from it", computed=True),
+        ColumnSpec("merged_into", "String", "id of the episode that explains it", computed=True),
+        *WHERE,
+    ),
+)
+
+
+TABLES = (
+    LOGS,
+    FILES,
+    GAPS,
+    SHED,
+    PODS,
+    DEAD_LETTERS,
+    NODE_SAMPLES,
+    K8S_EVENTS,
+    OBJECTS,
+    SIGNALS,
+    FACTS,
+    EPISODES,
+    CAPACITY_1M,
+    HPA_1M,
+    DRAINS,
+    ALERTS,
+    SCALINGS,
+    SCALE_TIMELINES,
+)
 ROLLUP_1M = "logs_1m"  # rows and bytes per minute, namespace, workload, container, node, level

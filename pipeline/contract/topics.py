@@ -9,9 +9,15 @@ from dataclasses import dataclass, replace
 
 LOGS = "kubeledger.logs"
 PODS = "kubeledger.pods"
+CONFIGS = "kubeledger.configs"  # log configurations, every version (contract/configs.py)
+STATE = "kubeledger.state"  # the event log of the cluster: one partition, one total order
+FACTS = "kubeledger.facts"  # what the folds conclude
+ALERTS = "kubeledger.alerts"  # state of alerts, silences, what was told to whom; compacted
 DEAD = "kubeledger.dead"
 
 LOG_GROUP = "kubeledger-logs"  # consumer group of the log processors
+STATE_GROUP = "kubeledger-state"  # of the state processors: one works, the others wait
+ALERT_GROUP = "kubeledger-alerts"  # of the evaluators: one works, the others wait
 
 MAX_RECORD_BYTES = 1_000_000  # broker default is 1,048,588; collectors stay below 900 KiB
 MAX_CHUNK_BYTES = 900 * 1024  # compressed value of a log chunk
@@ -30,10 +36,14 @@ class TopicSpec:
 
 
 def topic_specs(partitions: int = DEFAULT_PARTITIONS, replication: int = 1) -> list[TopicSpec]:
-    """All topics of the main path for a number of log partitions."""
+    """All topics, for a number of log partitions."""
     specs = [
         TopicSpec(LOGS, partitions, 48, compacted=False),
         TopicSpec(PODS, partitions, 168, compacted=True),
+        TopicSpec(CONFIGS, 1, 0, compacted=True),
+        TopicSpec(STATE, 1, 168, compacted=False),
+        TopicSpec(FACTS, 1, 336, compacted=False),
+        TopicSpec(ALERTS, 1, 0, compacted=True),
         TopicSpec(DEAD, 1, 336, compacted=False),
     ]
     return [replace(spec, replication=replication) for spec in specs]
