@@ -32,6 +32,8 @@ from pipeline.store.startup import inspect
 
 _FRAME_BYTES = 1 << 20
 _LZ4 = 0x82
+# What the driver raises where a server sends something else than it announced.
+_MISREAD = (ValueError, LookupError, OverflowError, MemoryError, struct.error)
 # A block is inserted as it is sent: not split, not joined, not buffered, checked by its token.
 _INSERT_SETTINGS: Mapping[str, Any] = {
     "async_insert": 0,
@@ -64,14 +66,21 @@ class ClickHouseStore:
         names = ", ".join(f"`{name}`" for name in block.columns)
         target = f"{table}_local" if self._config.cluster else table
         sql = f"INSERT INTO {self._config.database}.{target} ({names}) VALUES"
-        settings = {**_INSERT_SETTINGS, "insert_deduplication_token": token}
+        settings = {
+            **_INSERT_SETTINGS,
+            "insert_deduplication_token": token,
+            "min_free_disk_bytes_to_perform_insert": self._config.min_free_bytes,
+        }
         if table in _LATE_INDEXES:
             settings["exclude_materialize_skip_indexes_on_insert"] = _LATE_INDEXES[table]
         if self._config.cluster:
             settings["insert_quorum"] = "auto"
         with self._errors(insert=table):
             self._connect(settings)
-            self._send_insert(sql, block, types)
+            revision = self._begin_insert(sql)
+        encoded = encode_block(block, types, revision)  # what does not fit is our own mistake
+        with self._errors(insert=table):
+            self._send_block(encoded)
 
     def query(self, sql: str, parameters: Parameters | None = None) -> Result:
         with self._errors():
@@ -139,19 +148,23 @@ class ClickHouseStore:
             raise Unavailable(
                 f"{where}: the store does not answer: {str(error) or type(error).__name__}"
             ) from error
-        except Error as error:
+        except (Error, *_MISREAD) as error:
             self._client.disconnect()
             raise Unavailable(f"{where}: the answer was not understood: {error}") from error
 
     # INSERT
 
-    def _send_insert(self, sql: str, block: Block, types: Mapping[str, str]) -> None:
+    def _begin_insert(self, sql: str) -> int:
+        """The revision that the server speaks; it waits for a block then."""
         connection = self._client.connection
         connection.send_query(sql)
         connection.send_external_tables(None)
         self._client.receive_sample_block()
-        revision = connection.server_info.used_revision
-        self._send_data(encode_block(block, types, revision))
+        return int(connection.server_info.used_revision)
+
+    def _send_block(self, encoded: list[bytes]) -> None:
+        connection = self._client.connection
+        self._send_data(encoded)
         self._send_data([BLOCK_INFO, varint(0), varint(0)])
         while True:
             packet = connection.receive_packet()

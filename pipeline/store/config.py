@@ -24,8 +24,20 @@ class StoreConfig(Settings):
     send_receive_timeout_s: float = Field(
         120.0, gt=0, le=3600, description="Silence of the server that is taken for its absence."
     )
+    min_free_bytes: int = Field(
+        512 << 20,
+        ge=0,
+        description="Inserts wait while the store's disk has less than this free: a disk that "
+        "fills up within an insert leaves half a block behind.",
+    )
     ttl_days: int = Field(
         14, ge=1, le=3650, description="Rows of logs are deleted after so many days (`migrate`)."
+    )
+    short_days: int = Field(
+        3, ge=1, le=3650, description="The same of rows whose `retention` is short."
+    )
+    long_days: int = Field(
+        90, ge=1, le=3650, description="The same of rows whose `retention` is long."
     )
     cluster: str = Field(
         "",

@@ -23,8 +23,8 @@ class Ledger(Protocol):
     """The processor's questions. `StoreLedger` asks ClickHouse."""
 
     def marks(self, file_ids: Sequence[int], *, partition: int, before: int) -> Mapping[int, int]:
-        """Per file: the byte after the last one that is accounted for, by rows, gaps and dead
-        letters, leaving out records of `partition` from offset `before` on."""
+        """Per file: the byte after the last one that is accounted for, by rows, gaps, dead
+        letters and shed lines, leaving out records of `partition` from offset `before` on."""
 
     def rows_of_range(
         self, partition: int, first: int, last: int
@@ -37,7 +37,7 @@ class Ledger(Protocol):
         """Stored rows that hold bytes of [start, stop), leaving out as `marks` does."""
 
     def sources(self, table: str, partition: int, first: int, last: int) -> frozenset[int]:
-        """Offsets of records [first..last] that have a row in `files` or `gaps`."""
+        """Offsets of records [first..last] that have a row in `files`, `gaps` or `shed`."""
 
     def dead_ids(self, partition: int, first: int, last: int) -> frozenset[str]:
         """Ids of the dead letters of records [first..last] that have a row."""
@@ -51,6 +51,9 @@ SELECT file_id, max(stop) FROM (
     WHERE file_id IN {ids:Array(UInt64)} AND NOT (kp = {kp:UInt16} AND ko >= {ko:UInt64})
     UNION ALL
     SELECT file_id, stop FROM gaps
+    WHERE file_id IN {ids:Array(UInt64)} AND NOT (kp = {kp:UInt16} AND ko >= {ko:UInt64})
+    UNION ALL
+    SELECT file_id, high AS stop FROM shed
     WHERE file_id IN {ids:Array(UInt64)} AND NOT (kp = {kp:UInt16} AND ko >= {ko:UInt64})
     UNION ALL
     SELECT file_id, off + nbytes AS stop FROM dead_letters
@@ -73,7 +76,7 @@ WHERE file_id = {id:UInt64} AND off < {stop:UInt64}
 _SOURCES = {
     table: f"SELECT DISTINCT ko FROM {table} "
     "WHERE kp = {kp:UInt16} AND ko BETWEEN {first:UInt64} AND {last:UInt64}"
-    for table in ("files", "gaps")
+    for table in ("files", "gaps", "shed")
 }
 
 _DEAD_IDS = """

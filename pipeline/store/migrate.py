@@ -70,7 +70,9 @@ def render(text: str, config: StoreConfig) -> list[str]:
         "replicated": "Replicated" if clustered else "",
         "dedup_window": window,
         "ttl_days": str(config.ttl_days),
-        "ledger_days": str(max(config.ttl_days + 7, _KEPT_DAYS)),
+        "short_days": str(min(config.ttl_days, config.short_days)),
+        "long_days": str(max(config.ttl_days, config.long_days)),
+        "ledger_days": str(max(config.ttl_days + 7, config.long_days + 7, _KEPT_DAYS)),
         "rollup_days": str(max(config.ttl_days, _KEPT_DAYS)),
     }
     statements = []
@@ -143,27 +145,37 @@ def _apply(store: Store, config: StoreConfig, migration: Migration) -> str:
 
 
 def _retention(store: Store, config: StoreConfig) -> list[str]:
-    """Change the retention of tables made with another `ttl_days`."""
+    """Change the retention of tables that were made with other days."""
+    wanted: dict[str, str] = {}  # table -> its newest TTL
+    for sql in (sql for m in migrations() for sql in render(m.text, config)):
+        table = re.search(r"(?:CREATE TABLE IF NOT EXISTS|ALTER TABLE) \S+?\.(\w+)", sql)
+        ttl = re.search(r"^(?:TTL|ALTER .+ MODIFY TTL) (.+?)(?: DELETE)?$", sql, re.MULTILINE)
+        if table and ttl:
+            wanted[table[1]] = ttl[1]
     lines = []
-    for migration in migrations():
-        for sql in render(migration.text, config):
-            table = re.search(r"CREATE TABLE IF NOT EXISTS (\S+?)\.(\w+)", sql)
-            ttl = re.search(r"^TTL (.+ \+ toIntervalDay\(\d+\))", sql, re.MULTILINE)
-            if table is None or ttl is None:
-                continue
-            name = table[2]
-            days = re.search(r"toIntervalDay\((\d+)\)", ttl[1])
-            found = store.query(
-                "SELECT extract(create_table_query, 'toIntervalDay\\\\((\\\\d+)\\\\)') "
-                "FROM system.tables WHERE database = {db:String} AND name = {name:String}",
-                {"db": config.database, "name": name},
-            ).rows
-            if days is None or not found or found[0][0] == days[1]:
-                continue
+    for name, ttl_text in wanted.items():
+        found = store.query(
+            "SELECT extract(create_table_query, ' TTL (.*?) SETTINGS ') "
+            "FROM system.tables WHERE database = {db:String} AND name = {name:String}",
+            {"db": config.database, "name": name},
+        ).rows
+        days, before = (_numbers(text) for text in (ttl_text, found[0][0] if found else ttl_text))
+        if days != before:
             on_cluster = f" ON CLUSTER '{config.cluster}'" if config.cluster else ""
-            store.command(f"ALTER TABLE {config.database}.{name}{on_cluster} MODIFY TTL {ttl[1]}")
-            lines.append(f"store: {name} keeps {days[1]} days now, {found[0][0]} before")
+            store.command(f"ALTER TABLE {config.database}.{name}{on_cluster} MODIFY TTL {ttl_text}")
+            lines.append(f"store: {name} keeps {_spoken(days)} days now, before {_spoken(before)}")
     return lines
+
+
+def _numbers(ttl: str) -> list[str]:
+    return re.findall(r"\b\d+\b", ttl)
+
+
+def _spoken(numbers: list[str]) -> str:
+    """The days; of `1 + multiIf(…short…, …long…, …)` those of each class."""
+    if len(numbers) != 4:
+        return ", ".join(numbers)
+    return f"{numbers[3]} (short {numbers[1]}, long {numbers[2]})"
 
 
 @contextmanager

@@ -26,6 +26,7 @@ _DTYPES: Mapping[str, type[np.generic]] = {
     "Int64": np.int64,
     "Enum8": np.int8,
     "DateTime64": np.int64,
+    "Float32": np.float32,
 }
 _LOW = "LowCardinality(String)"
 # additional keys are in the block, the dictionary is new

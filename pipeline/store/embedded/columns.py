@@ -30,6 +30,7 @@ _ALIASES = {
     "Polygon": "Array(Ring)",
     "MultiPolygon": "Array(Polygon)",
 }
+_DEEPEST = 500  # brackets of a type: each costs a walk over what is in it
 _NAMED = re.compile(r"(?:`(?:[^`\\]|\\.)*`|\"(?:[^\"\\]|\\.)*\"|[^\W\d]\w*)\s+(?=\S)")
 
 
@@ -58,6 +59,18 @@ class Layout:
 
 @lru_cache(maxsize=1024)
 def layout(type_name: str) -> Layout:
+    """Raises UnknownLayout, also for what is no type at all."""
+    if type_name.count("(") > _DEEPEST:
+        raise UnknownLayout(f"{type_name:.200}")
+    try:
+        return _layout(type_name)
+    except UnknownLayout:
+        raise
+    except (ValueError, LookupError, RecursionError) as error:
+        raise UnknownLayout(f"{type_name:.200}") from error
+
+
+def _layout(type_name: str) -> Layout:
     name, arguments = split_type(type_name)
     if name in _ALIASES:
         return layout(_ALIASES[name])
@@ -70,7 +83,7 @@ def layout(type_name: str) -> Layout:
         return layout(arguments[1])
     builder = _BUILDERS.get(name)
     if builder is None:
-        raise UnknownLayout(type_name)
+        raise UnknownLayout(f"{type_name:.200}")
     return builder(arguments)
 
 
@@ -100,11 +113,11 @@ def split_type(type_name: str) -> tuple[str, list[str]]:
 
 
 def _width(name: str, arguments: list[str]) -> int | None:
-    if name == "FixedString":
-        return int(arguments[0])
+    if name == "FixedString" and (width := int(arguments[0])) > 0:
+        return width
     if name == "Decimal":
         digits = int(arguments[0])
-        return next(width for limit, width in _DECIMALS if digits <= limit)
+        return next((width for limit, width in _DECIMALS if digits <= limit), None)
     if name.startswith("Interval"):
         return 8
     return _WIDTHS.get(name)

@@ -10,6 +10,8 @@ import zstandard
 from pipeline.store.embedded.wire import Closed, Malformed, Source, frames, read_frame
 
 PIECE = 1 << 18
+# Of a zstd frame at once: 4 bytes of it may be 128 KiB, and there is no bound to ask for.
+_SIP = 1 << 8
 ENCODINGS = ("zstd", "lz4", "gzip", "deflate")
 
 
@@ -24,7 +26,12 @@ def raw_body(stream: BinaryIO, length: str | None, transfer: str) -> Iterator[by
     if "chunked" in transfer.lower():
         yield from _chunks(stream)
         return
-    left = int(length or 0)
+    try:
+        left = int(length or 0)
+    except ValueError:
+        left = -1
+    if left < 0:
+        raise Malformed(f"Content-Length {length!r:.40} is no length")
     while left:
         piece = stream.read(min(left, PIECE))
         if not piece:
@@ -40,6 +47,8 @@ def _chunks(stream: BinaryIO) -> Iterator[bytes]:
             raise Closed
         try:
             size = int(line.split(b";")[0], 16)
+            if size < 0:
+                raise ValueError
         except ValueError:
             raise Malformed(f"a chunk begins with {line[:20]!r}") from None
         if not size:
@@ -51,32 +60,62 @@ def _chunks(stream: BinaryIO) -> Iterator[bytes]:
 
 
 def decoded(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:
-    """Without its Content-Encoding."""
+    """Without its Content-Encoding, a little at a time: few bytes may stand for gigabytes."""
     if encoding in ("", "identity"):
         yield from pieces
         return
     step = _decoder(encoding)
     try:
         for piece in pieces:
-            if plain := step(piece):
-                yield plain
+            for plain in step(piece):
+                if plain:
+                    yield plain
     except (zlib.error, zstandard.ZstdError, RuntimeError, EOFError) as error:
         raise Malformed(f"the body is not {encoding}: {error}") from error
 
 
-def _decoder(encoding: str) -> Callable[[bytes], bytes]:
-    step: Callable[[bytes], bytes]
+def _decoder(encoding: str) -> Callable[[bytes], Iterator[bytes]]:
     if encoding == "gzip":
-        step = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16).decompress
-    elif encoding == "deflate":
-        step = zlib.decompressobj().decompress
-    elif encoding == "zstd":
-        step = zstandard.ZstdDecompressor().decompressobj().decompress
-    elif encoding == "lz4":
-        step = lz4.frame.LZ4FrameDecompressor().decompress
-    else:
-        known = "gzip, deflate, zstd and lz4"
-        raise Malformed(f"Content-Encoding {encoding} is not known; {known} are")
+        return _inflated(zlib.MAX_WBITS | 16)
+    if encoding == "deflate":
+        return _inflated(zlib.MAX_WBITS)
+    if encoding == "zstd":
+        return _of_zstd()
+    if encoding == "lz4":
+        return _of_lz4()
+    known = "gzip, deflate, zstd and lz4"
+    raise Malformed(f"Content-Encoding {encoding} is not known; {known} are")
+
+
+def _inflated(wbits: int) -> Callable[[bytes], Iterator[bytes]]:
+    member = zlib.decompressobj(wbits=wbits)
+
+    def step(piece: bytes) -> Iterator[bytes]:
+        while piece:
+            yield member.decompress(piece, PIECE)
+            piece = member.unconsumed_tail
+
+    return step
+
+
+def _of_zstd() -> Callable[[bytes], Iterator[bytes]]:
+    frame = zstandard.ZstdDecompressor().decompressobj()
+
+    def step(piece: bytes) -> Iterator[bytes]:
+        for at in range(0, len(piece), _SIP):
+            yield frame.decompress(piece[at : at + _SIP])
+
+    return step
+
+
+def _of_lz4() -> Callable[[bytes], Iterator[bytes]]:
+    frame = lz4.frame.LZ4FrameDecompressor()
+
+    def step(piece: bytes) -> Iterator[bytes]:
+        yield frame.decompress(piece, PIECE)
+        while not (frame.eof or frame.needs_input):
+            yield frame.decompress(b"", PIECE)
+
     return step
 
 

@@ -14,6 +14,7 @@ from pipeline.store.embedded.wire import Malformed, Source
 from pipeline.store.format import string, varint
 
 REVISION = 54460
+_NAME_BYTES = 64 << 10  # of a text in the greeting: from somebody who is not known yet
 OLDEST_CLIENT = 54429  # settings as strings
 
 # From the client.
@@ -61,11 +62,12 @@ class Counts:
 def read_hello(source: Source) -> Login:
     if source.varint() != HELLO:
         raise Malformed("the client does not speak the ClickHouse native protocol")
-    client = source.text()
+    client = source.text(_NAME_BYTES)
     source.varint()
     source.varint()
     revision = source.varint()
-    return Login(client, revision, source.text(), source.text(), source.text())
+    database, user, password = (source.text(_NAME_BYTES) for _ in range(3))
+    return Login(client, revision, database, user, password)
 
 
 def hello(revision: int, version: str, timezone: str) -> bytes:

@@ -10,9 +10,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from ipaddress import ip_address
 from pathlib import Path
 
+from pipeline.base.address import is_loopback, split_address
 from pipeline.base.errors import Fatal, UsageError
 from pipeline.base.lifecycle import Stop
 from pipeline.store.embedded.directory import Endpoint, locked, remove_endpoint, write_endpoint
@@ -26,6 +26,7 @@ from pipeline.store.embedded.watch import Watch
 
 MOST_CLIENTS = 512
 _GRACE_S = 10.0
+_EXAMPLE = "127.0.0.1:9000"
 # A signal that arrives just before a wait begins is only seen when that wait ends.
 _LOOK_S = 0.5
 
@@ -76,20 +77,9 @@ def _endpoint(tcp: socket.socket, http: socket.socket | None, login: Login) -> E
     return Endpoint(os.getpid(), host, port, http_port, time.time(), login.user, login.required)
 
 
-def _split(address: str) -> tuple[str, int]:
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:
-        raise UsageError(f"address {address!r} is not HOST:PORT, for example 127.0.0.1:9000")
-    return host.strip("[]"), int(port)
-
-
 def _check_exposure(address: str, password: str) -> None:
-    host, _ = _split(address)
-    try:
-        local = host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        local = False
-    if not local and not password:
+    host, _ = split_address(address, example=_EXAMPLE)
+    if not is_loopback(host) and not password:
         raise UsageError(
             f"{address} is reachable from other machines and no password is set; give "
             "--password-file, or listen on 127.0.0.1"
@@ -98,7 +88,7 @@ def _check_exposure(address: str, password: str) -> None:
 
 @contextmanager
 def _listening(address: str) -> Iterator[socket.socket]:
-    host, port = _split(address)
+    host, port = split_address(address, example=_EXAMPLE)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:

@@ -9,6 +9,10 @@ from contextlib import contextmanager
 
 from pipeline.store.embedded.packets import CANCEL
 
+# A server looks for a cancel every `interactive_delay` (100 ms by default): what is answered
+# sooner is answered in full, and clients rely on it. A little more, for a busy machine.
+_PATIENCE_S = 0.3
+
 
 class Watch:
     """One thread that looks at the sockets of all running queries."""
@@ -43,13 +47,20 @@ class Watch:
     @contextmanager
     def watching(self, connection: socket.socket, cancel: Callable[[], None]) -> Iterator[None]:
         """For the time of the block: a cancel packet or a closed connection calls `cancel` on
-        another thread."""
+        another thread, unless the block ends within the patience."""
+        ended = threading.Event()
+
+        def give_up() -> None:
+            if not ended.wait(_PATIENCE_S):
+                cancel()
+
         with self._lock:
-            self._selector.register(connection, selectors.EVENT_READ, cancel)
+            self._selector.register(connection, selectors.EVENT_READ, give_up)
         self._wake()
         try:
             yield
         finally:
+            ended.set()
             with self._lock:
                 if connection in self._selector.get_map():
                     self._selector.unregister(connection)

@@ -8,7 +8,12 @@ import zstandard
 from clickhouse_cityhash.cityhash import CityHash128
 
 FRAME_BYTES = 1 << 20  # raw bytes of one compressed frame that is sent
-_LARGEST_FRAME = 1 << 30
+_LARGEST_FRAME = 256 << 20  # clients send 1 MiB, or a block of some 10 MiB
+_LARGEST_BLOCK = 1 << 30
+_LARGEST_NUMBER = 63  # bits before the last 7
+# A byte cannot become more: with LZ4 a length goes on by 255 for each byte, with ZSTD a block of
+# 4 bytes is 128 KiB of the same one.
+_MOST_OF_A_BYTE = {0x82: 255, 0x90: 1 << 15}
 _METHODS = {"LZ4": 0x82, "LZ4HC": 0x82, "ZSTD": 0x90, "NONE": 0x02}
 
 
@@ -52,6 +57,8 @@ class Source:
         if isinstance(data, bytes):
             raise Malformed("the block is shorter than its header says")
         keep = self.at if self._mark is None else self._mark
+        if len(data) - keep > _LARGEST_BLOCK:
+            raise Malformed(f"a block of more than {_LARGEST_BLOCK} bytes")
         if keep:
             keep = min(keep, len(data))
             del data[:keep]
@@ -102,12 +109,12 @@ class Source:
             if byte < 128:
                 return number
             shift += 7
-            if shift > 63:
+            if shift > _LARGEST_NUMBER:
                 raise Malformed("a number is longer than 64 bits")
 
-    def text(self) -> str:
+    def text(self, most: int = _LARGEST_FRAME) -> str:
         length = self.varint()
-        if length > _LARGEST_FRAME:
+        if length > most:
             raise Malformed(f"a text of {length} bytes is announced")
         return self.take(length).decode("utf-8", "surrogateescape")
 
@@ -146,6 +153,8 @@ def _long(data: bytearray | bytes, at: int, number: int) -> tuple[int, int]:
         if byte < 128:
             return number, at
         shift += 7
+        if shift > _LARGEST_NUMBER:
+            raise Malformed("a number is longer than 64 bits")
 
 
 def read_frame(source: Source) -> bytes:
@@ -154,20 +163,27 @@ def read_frame(source: Source) -> bytes:
     head = source.take(9)
     method, size, raw_size = struct.unpack("<BII", head)
     if not 9 <= size <= _LARGEST_FRAME or raw_size > _LARGEST_FRAME:
-        raise Malformed(f"a compressed frame of {size} bytes is announced")
+        raise Malformed(f"a compressed frame of {size} bytes is announced, {raw_size} unpacked")
     packed = source.take(size - 9)
     if CityHash128(head + packed) != (high << 64) + low:
         raise Malformed("the checksum of a compressed frame does not match")
+    if method == 0x02:
+        return packed
+    if method not in _MOST_OF_A_BYTE:
+        raise Malformed(f"compression method {method:#x} is not known")
+    if raw_size > len(packed) * _MOST_OF_A_BYTE[method]:
+        raise Malformed(f"{len(packed)} compressed bytes cannot become {raw_size}")
     try:
         if method == 0x82:
             return bytes(lz4.block.decompress(packed, uncompressed_size=raw_size))
-        if method == 0x90:
-            return bytes(zstandard.ZstdDecompressor().decompress(packed, max_output_size=raw_size))
+        # A frame that says how large it is makes the library ignore the bound.
+        if zstandard.frame_content_size(packed) > raw_size:
+            raise Malformed(f"a compressed frame is larger than the {raw_size} bytes announced")
+        return bytes(
+            zstandard.ZstdDecompressor().decompress(packed, max_output_size=max(raw_size, 1))
+        )
     except (lz4.block.LZ4BlockError, zstandard.ZstdError) as error:
         raise Malformed(f"a compressed frame is damaged: {error}") from error
-    if method == 0x02:
-        return packed
-    raise Malformed(f"compression method {method:#x} is not known")
 
 
 def frames(pieces: Iterable[bytes | memoryview], method: str) -> Iterable[bytes]:
