@@ -6,6 +6,9 @@ One tick (`Agent.step`), in this order:
   discover   inotify and the sweep say which names changed           logs/inventory, tree, stream
   measure    busy files are sized, new ones identified               logs/tail, registry
   read       round robin: whole lines, compressed, to the broker     logs/turns, tail, ship
+  journals   entries of journald or of the kernel, likewise          journal/
+             (files in volumes are files                             volumes/)
+             (clients' logs have a thread of their own                forward/)
   conclude   finished files get their end record and are closed      logs/endings
   keep       positions are synced, gauges and the forecast set       logs/positions, forecast
 
@@ -18,7 +21,7 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Protocol
 
 from collectors.logs.endings import Endings
-from collectors.logs.inventory import Inventory, backlog
+from collectors.logs.inventory import Growths, Inventory, Volumes, backlog
 from collectors.logs.positions import Positions
 from collectors.logs.registry import Registry
 from collectors.logs.stream import Stream
@@ -34,6 +37,8 @@ from pipeline.contract import metrics
 
 if TYPE_CHECKING:
     from collectors.config import CollectConfig
+    from collectors.forward.opening import Forward
+    from collectors.journal.journals import Journals
 
 _STEP_BYTES = 16 << 20  # read in one tick at most, so that discovery is never far away
 _LONGEST_SLEEP = 0.5
@@ -62,12 +67,18 @@ class Agent:
         waker: Waker,
         telemetry: Telemetry,
         clock: Clock,
+        journals: "Journals | None" = None,
+        forward: "Forward | None" = None,
+        growths: Growths | None = None,
+        volumes: Volumes | None = None,
     ) -> None:
         self._config = config
         self._clock = clock
         self._telemetry = telemetry
         self._watch = watch
         self._pods = pods
+        self._journals = journals
+        self._forward = forward
         self._positions = positions
         self._ship = Shipper(
             producer,
@@ -88,6 +99,8 @@ class Agent:
             window=self._window,
             watch=watch,
             telemetry=telemetry,
+            growths=growths,
+            volumes=volumes,
         )
         self._turns = Turns(config.reading.chunk_bytes)
         self._asked: dict[str, float] = {}  # pods whose metadata is waited for, since when
@@ -103,6 +116,10 @@ class Agent:
         if self._positions.news and not self._positions.trouble:
             self._positions.sync()
         self._read(now)
+        if self._journals is not None:
+            self._journals.step(now)
+        if self._forward is not None:
+            self._forward.check()
         self._files.conclude()
         self._keep(now)
         return self._pause(now)
@@ -192,7 +209,7 @@ class Agent:
             self._waiting_since = now
         if self._turns and not self._ship.blocked:
             return 0.0
-        if self._files.busy:
+        if self._files.busy or (self._journals is not None and self._journals.busy):
             return self._config.reading.tick_s
         idle = self._config.reading.poll_s if self._files.polling else _LONGEST_SLEEP
         return max(0.0, min(idle, self._files.next_sweep - now))
@@ -207,16 +224,22 @@ class Agent:
         since = self._waiting_since
         if since is not None and (stuck := now - max(since, self._ship.last_ack)) > bound:
             return f"bytes wait and the broker has acknowledged none for {stuck:.0f} s"
-        return self._positions.trouble
+        journal = self._journals.trouble if self._journals is not None else None
+        forward = self._forward.trouble if self._forward is not None else None
+        return self._positions.trouble or journal or forward
 
     def drain(self, timeout_s: float) -> None:
         """Stop reading; wait for acknowledgements, but not for ever; make positions durable."""
         deadline = self._clock.monotonic() + timeout_s
+        if self._forward is not None:
+            self._forward.stop()
         self._ship.settle()
         while self._ship.in_flight and (left := deadline - self._clock.monotonic()) > 0:
             self._clock.sleep(min(left, 0.01))
             self._ship.settle()
         self._save_positions()
+        if self._journals is not None:
+            self._journals.drain(max(0.0, deadline - self._clock.monotonic()))
         self._files.close()
         self._telemetry.event("stopped", unacknowledged_records=self._ship.in_flight)
 
@@ -229,6 +252,7 @@ def run(
     telemetry: ServiceTelemetry,
     stop: Stop,
     clock: Clock,
+    growths: Growths | None = None,
 ) -> None:
     """Collect until asked to stop."""
     _raise_open_files_limit()
@@ -238,9 +262,35 @@ def run(
         waker = stack.enter_context(Waker())
         producer = broker.producer()
         stack.callback(producer.close, 0.0)
+        journals = None
+        if config.journal.source != "off":
+            from collectors.journal.opening import open_journals
+
+            journals = stack.enter_context(
+                open_journals(
+                    config, producer=producer, telemetry=telemetry, clock=clock, wake=waker.wake
+                )
+            )
+        forward = None
+        if config.forward.listen or config.forward.unix:
+            from collectors.forward.opening import open_forward
+
+            forward = stack.enter_context(
+                open_forward(
+                    config, producer=producer, telemetry=telemetry, clock=clock, wake=waker.wake
+                )
+            )
+        volumes = None
+        if config.volumes.enabled:
+            from collectors.volumes.opening import open_volumes
+
+            volumes = stack.enter_context(
+                open_volumes(config, broker=broker, pods=pods, watch=watch, telemetry=telemetry)
+            )
         agent = Agent(
             config, producer=producer, positions=positions, pods=pods, watch=watch, waker=waker,
-            telemetry=telemetry, clock=clock,
+            telemetry=telemetry, clock=clock, journals=journals, forward=forward, growths=growths,
+            volumes=volumes,
         )  # fmt: skip
         if config.health:
             from pipeline.base.health import serve_health

@@ -7,7 +7,12 @@ from typing import Annotated
 from pydantic import Field
 
 from collectors.bounds import GIB, KIB, MAX_CHUNK_RAW, MIB
+from collectors.forward.config import ForwardConfig
+from collectors.journal.config import JournalConfig
+from collectors.kubelet.config import KubeletConfig
+from collectors.node.config import NodeConfig
 from collectors.pods.config import PodsConfig
+from collectors.volumes.config import VolumesConfig
 from pipeline.base.config import Settings
 from pipeline.broker.config import BrokerConfig
 from pipeline.contract import topics
@@ -58,6 +63,9 @@ class LimitsConfig(Settings):
     unacked_compressed_bytes: int = Field(
         8 * MIB, ge=MAX_CHUNK_RAW, description="The same, compressed: this is memory."
     )
+    unacked_records: int = Field(
+        1000, ge=1, description="Records that are not acknowledged; small ones cost memory, too."
+    )
     held_bytes: int = Field(
         1 * GIB,
         ge=0,
@@ -83,10 +91,25 @@ class CollectConfig(Settings):
         default_factory=lambda: os.uname().nodename,
         description="Name of the node as Kubernetes knows it; the host name if absent.",
     )
+    cluster: str = Field(
+        "-",
+        min_length=1,
+        max_length=253,
+        description="Name of the cluster: the key of this node's records on kubeledger.state.",
+    )
     roots: tuple[Path, ...] = Field(
         (Path("/var/log/pods"),), description="Directories laid out as the kubelet does."
     )
     host_files: tuple[HostFiles, ...] = Field((), description="Plain files to ship as well.")
+    journal: JournalConfig = Field(
+        JournalConfig(), description="Logs of the node that are in no file."
+    )
+    forward: ForwardConfig = Field(
+        ForwardConfig(), description="Logs from Fluentd, Fluent Bit and fluent-logger clients."
+    )
+    volumes: VolumesConfig = Field(
+        VolumesConfig(), description="Files in volumes of pods, as LogConfigs wish them."
+    )
     state_dir: Path = Field(
         Path("kubeledger-data/collect"), description="Where the positions journal is kept."
     )
@@ -95,6 +118,12 @@ class CollectConfig(Settings):
         topics.LOGS,
         pattern=r"^[a-zA-Z0-9._-]{1,249}$",
         description="Where chunks go. Log processors read the default; another name is for trials.",
+    )
+    kubelet: KubeletConfig = Field(
+        KubeletConfig(), description="This node's kubelet: for pod metadata and for samples."
+    )
+    samples: NodeConfig = Field(
+        NodeConfig(), description="What is asked of the kubelet and of the node, and how often."
     )
     pods: PodsConfig = Field(PodsConfig(), description="Where pod metadata comes from.")
     health: str = Field(

@@ -136,6 +136,7 @@ class Shipper:
         self.blocked = bool(self._flight) and (
             self.unacked_raw >= limits.unacked_bytes
             or self.unacked_packed >= limits.unacked_compressed_bytes
+            or self.in_flight >= limits.unacked_records
         )
         return not self.blocked
 
@@ -145,7 +146,8 @@ class Shipper:
 
     def chunk(self, lane: Lane, piece: "Piece", *, pod_version: int) -> None:
         length = len(piece.raw)
-        value = self._compressor.compress(piece.raw)
+        # A copy of its own size: the library leaves the result in a buffer for the worst case.
+        value = bytes(memoryview(self._compressor.compress(piece.raw)))
         event = Chunk(
             source=lane.source,
             file_id=lane.file_id,
@@ -168,10 +170,12 @@ class Shipper:
         self._telemetry.count(metrics.CHUNKS)
         self._send(sent, value)
 
-    def gap(self, lane: Lane, start: int, stop: int, *, reason: str, exact: bool) -> None:
+    def gap(
+        self, lane: Lane, start: int, stop: int, *, reason: str, exact: bool, mark: str = ""
+    ) -> None:
         """Bytes [start, stop) will not come; the position moves behind them once that is
         recorded."""
-        self._send(self._gap(lane, start, stop, reason=reason, exact=exact, mark=""), None)
+        self._send(self._gap(lane, start, stop, reason=reason, exact=exact, mark=mark), None)
 
     def end(self, lane: Lane, size: int, *, reason: str, exact: bool) -> None:
         event = FileEnd(lane.source, lane.file_id, "end", size, reason, exact, self._wall_ms())

@@ -1,10 +1,11 @@
 """Which file is this? By content, never by name or inode.
 
 file id = 64 bits of blake2b over (who, container, restart, first line, epoch). `who` is the pod's
-uid, for host files the node. The first line of a container log starts with a nanosecond time, so
-the id is unique, works from the first line on, and is the same for `0.log`, its renamed file and
-the decompressed archive. `epoch` is 0 and left out of the hash, unless that id is already taken
-by other bytes: a truncated file that starts with the very same line again.
+uid, with the path for files in volumes; for host files the node. The first line of a container
+log starts with a nanosecond time, so the id is unique, works from the first line on, and is the
+same for `0.log`, its renamed file and the decompressed archive. `epoch` is 0 and left out of the
+hash, unless that id is already taken by other bytes: a truncated file that starts with the very
+same line again.
 
 A position is verified by the mark: a hash of the 64 bytes in front of it.
 """

@@ -5,8 +5,8 @@ are sized each tick. All others are left to inotify and cost nothing but a look 
 """
 
 import os
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterable, Iterator
+from typing import TYPE_CHECKING, Protocol
 
 from collectors.logs.endings import Endings
 from collectors.logs.forecast import Forecast
@@ -24,6 +24,29 @@ if TYPE_CHECKING:
     from collectors.config import CollectConfig
 
 
+class Growths(Protocol):
+    """Whoever wants to know when containers' logs grow."""
+
+    def grew(self, container: str, at: float) -> None:
+        """namespace/pod/container was seen to have grown at that time (monotonic seconds)."""
+
+    def looked(self, at: float, here: Collection[str]) -> None:
+        """All files were looked at; `here` are the containers that have one to write to."""
+
+
+class Volumes(Protocol):
+    """Files in volumes of pods (collectors/volumes)."""
+
+    @property
+    def settled(self) -> bool: ...
+
+    def departed(self, uid: str) -> bool: ...
+
+    def scan(self) -> list[Listing]: ...
+
+    def touched(self, directories: Iterable[str]) -> list[Listing]: ...
+
+
 class Inventory:
     def __init__(
         self,
@@ -34,6 +57,8 @@ class Inventory:
         window: Window,
         watch: Watch,
         telemetry: Telemetry,
+        growths: Growths | None = None,
+        volumes: Volumes | None = None,
     ) -> None:
         self.busy: dict[Tail, Stream] = {}
         self._config = config
@@ -42,6 +67,8 @@ class Inventory:
         self._window = window
         self._watch = watch
         self._telemetry = telemetry
+        self._growths = growths
+        self._volumes = volumes
         self._forecast = Forecast(config.rotation, telemetry)
         self._tree = Tree(
             config.node,
@@ -76,11 +103,15 @@ class Inventory:
                 self.busy[tail] = stream
         if changes.directories:
             self._apply(self._tree.touched(changes.directories, wall_ns), now)
+            if self._volumes is not None:
+                self._apply(self._volumes.touched(changes.directories), now)
         if now >= self._next_sweep or changes.overflow:
             self._next_sweep = now + self._config.reading.sweep_s
             again = {os.path.dirname(p) for stream in self.streams() for p in stream.unreadable}
             self._apply(self._tree.touched(again, wall_ns), now)
             self._apply(self._tree.scan(wall_ns), now)
+            if self._volumes is not None:
+                self._apply(self._volumes.scan(), now)
             self._sweep(now)
         elif self.polling and now >= self._next_poll:
             self._next_poll = now + self._config.reading.poll_s
@@ -116,6 +147,8 @@ class Inventory:
 
     def _size(self, tail: Tail, now: float) -> None:
         grown = tail.measure(now)
+        if grown > 0 and self._growths is not None and _printed(tail.source):
+            self._growths.grew(_container(tail.source), now)
         if tail.size < tail.offset or (grown < 0 and not tail.size):
             self._endings.truncated(tail, seen=tail.size - grown)
 
@@ -138,6 +171,8 @@ class Inventory:
                     registry=self._registry,
                     window=self._window,
                     telemetry=self._telemetry,
+                    open_=listing.open,
+                    plain=listing.plain,
                 )
             for source, stream in list(streams.items()):
                 entries = listing.runs.get(source, [])
@@ -163,15 +198,33 @@ class Inventory:
                 tail.quiet += bool(tail.finish) and tail.size == tail.swept_size
                 tail.swept_size = tail.size
             seconds = self._config.reading.sweep_s
-            self._forecast.observe(stream.source, backlog(stream.tails), seconds=seconds)
+            if not stream.source.file:  # a program rotates as it likes
+                self._forecast.observe(stream.source, backlog(stream.tails), seconds=seconds)
+        if self._growths is not None:
+            written = (s.source for s in self.streams() if any(not t.finish for t in s.tails))
+            self._growths.looked(
+                now, {_container(source) for source in written if _printed(source)}
+            )
         self._endings.give_up_held(self.streams(), self._config.limits.held_bytes)
+        self._drop_gone()
         self._forecast.publish({stream.source for stream in self.streams()})
         if self._sweeps >= 2 and self._owed and not self._tree.unreadable_roots():
             self._settle_owed()
+        self._forget_departed()
         self._complain()
         unreadable = sum(len(stream.unreadable) for stream in self.streams())
         self._telemetry.gauge(metrics.UNREADABLE_FILES, unreadable + len(self._unlistable))
         self._telemetry.gauge(metrics.IGNORED_FILES, self._tree.ignored)
+
+    def _drop_gone(self) -> None:
+        """Runs whose directory was deleted, once the last of their files is finished."""
+        for place, streams in list(self._places.items()):
+            for source, stream in list(streams.items()):
+                if stream.gone and not stream.tails:
+                    stream.leave()
+                    del streams[source]
+            if not streams:
+                del self._places[place]
 
     def _complain(self) -> None:
         found = self._tree.unlistable()
@@ -208,12 +261,32 @@ class Inventory:
                 continue  # continued in this life; or even finished, and deleted since
             source = position.source
             known = here.get((source.uid, source.container))
-            if known or source.path.startswith(hidden):
+            early = bool(source.file) and self._volumes is not None and not self._volumes.settled
+            if known or early or source.path.startswith(hidden):
                 self._owed.append(file_id)
             elif not position.ended:
                 self._endings.missing(file_id, position, siblings=known is not None)
-            elif source.uid:
+            elif source.uid and not source.file:
                 self._registry.positions.forget_ended(file_id)
+
+    def _forget_departed(self) -> None:
+        """Ids of files in volumes, once their pod is known no more."""
+        if self._volumes is None or not self._volumes.settled:
+            return
+        positions = self._registry.positions
+        for file_id, position in list(positions.items()):
+            source = position.source
+            if position.ended and source.file and self._volumes.departed(source.uid):
+                positions.forget_ended(file_id)
+
+
+def _printed(source: Source) -> bool:
+    """Is it what a container prints?"""
+    return bool(source.uid) and not source.file
+
+
+def _container(source: Source) -> str:
+    return f"{source.namespace}/{source.pod}/{source.container}"
 
 
 def _newest_runs(listing: Listing) -> dict[str, int]:

@@ -13,6 +13,7 @@ rotation puts `-json.log.1`, `-json.log.2.gz` … beside the file that `<restart
 """
 
 import re
+from collections.abc import Iterator
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -88,6 +89,20 @@ def log_file(name: str, *, flat: bool = False) -> FileName | None:
 def is_temporary(name: str) -> bool:
     """Half-made archives: passing by, not worth counting."""
     return name.endswith(".tmp")
+
+
+_RUN = re.compile(r"[\d.-]*\Z")
+_SPLIT = re.compile(r"[.-](?=\d)")
+
+
+def lives(name: str) -> Iterator[str]:
+    """Names of live files that `name` would be an older generation of, by `sibling`: so that it
+    need not be asked of every pair in a directory."""
+    stem = name.removesuffix(".gz")
+    run = _RUN.search(stem)
+    for split in _SPLIT.finditer(stem, run.start() if run else len(stem)):
+        if split.start():
+            yield name[: split.start()]
 
 
 def sibling(name: str, live: str) -> FileName | None:

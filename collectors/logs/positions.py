@@ -112,6 +112,12 @@ class Positions:
         size = max(old.size, acked)
         self._put(file_id, replace(old, acked=acked, mark=mark, size=size, ended=False))
 
+    def marked(self, file_id: int, mark: str) -> None:
+        """The same place by another mark: for what is read by marks, not by offsets."""
+        old = self._table[file_id]
+        if old.mark != mark:
+            self._put(file_id, replace(old, mark=mark))
+
     def saw(self, file_id: int, size: int) -> None:
         """The file is that large now."""
         old = self._table.get(file_id)

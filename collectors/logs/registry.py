@@ -34,8 +34,8 @@ class Registry:
                 return None
             line = b"\0" + tail.entry.base.encode("utf-8", "surrogateescape")  # damaged at once
         source = tail.source
-        format_ = detect_format(head, host=not source.uid)
-        who = source.uid or source.node
+        format_ = detect_format(head, host=tail.plain or not source.uid)
+        who = f"{source.uid}:{source.file}" if source.file else source.uid or source.node
         epoch = 0
         while True:
             found = file_id(who, source.container, source.restart, line, epoch)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from collectors.logs.layout import Entry, Kind
 from collectors.logs.registry import Registry
-from collectors.logs.tail import Tail, Window, opened
+from collectors.logs.tail import Opener, Tail, Window, open_any, opened
 from collectors.ship import Lane
 from pipeline.base.telemetry import Telemetry
 from pipeline.contract import metrics
@@ -31,12 +31,23 @@ class Stream:
     """One container run (host files: one path)."""
 
     def __init__(
-        self, source: Source, *, registry: Registry, window: Window, telemetry: Telemetry
+        self,
+        source: Source,
+        *,
+        registry: Registry,
+        window: Window,
+        telemetry: Telemetry,
+        open_: Opener = open_any,
+        plain: bool = False,
     ) -> None:
         self.source = source
+        self._open = open_
+        self._plain = plain
         self.tails: list[Tail] = []  # oldest first
         self.done: dict[tuple[int, int], Done] = {}
+        self.gone = False  # its directory is no more: it ends with its last tail
         self.unreadable: set[str] = set()
+        self._nameless: set[int] = set()  # finished files that no name is known to lead to
         self.deficit = 0  # bytes it may still read in this turn
         self.queued = False
         self._registry = registry
@@ -51,6 +62,7 @@ class Stream:
     def reconcile(self, entries: list[Entry], *, gone: bool, newer: bool) -> list[Tail]:
         """Bring the open files in line with what is on disk; the tails that are new. `newer`:
         a later run of the container exists, so this one is written to no more."""
+        self.gone = gone
         known = {(tail.dev, tail.ino): tail for tail in self.tails}
         for tail in self.tails:
             tail.listed = False
@@ -61,6 +73,9 @@ class Stream:
             if same is not None:
                 self._renamed(same, entry)
             elif not self._passed_over(entry, plain):
+                other = self.done.pop((entry.dev, entry.ino), None)
+                if other is not None:  # had this inode before, or was shorter
+                    self._nameless.add(other.file_id)
                 fresh += self._adopt(entry)
         self._judge(entries, gone=gone, newer=newer)
         self._prune(entries)
@@ -68,6 +83,10 @@ class Stream:
 
     def identify(self, tail: Tail) -> None:
         """Give a tail its lane, or close it when nothing of it is left to do."""
+        self._identify(tail)
+        self._forget_nameless()
+
+    def _identify(self, tail: Tail) -> None:
         identity = self._registry.identify(tail, self._window)
         if identity is None:
             if tail.complete and not tail.size:
@@ -120,7 +139,7 @@ class Stream:
 
     def _adopt(self, entry: Entry) -> list[Tail]:
         try:
-            tail = opened(self.source, entry)
+            tail = opened(self.source, entry, self._open, plain=self._plain)
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -150,18 +169,33 @@ class Stream:
         self.tails.sort(key=lambda tail: (tail.entry.order, tail.entry.kind))
 
     def _prune(self, entries: list[Entry]) -> None:
-        """Forget what is on disk no more. An id is kept while any name still leads to it; ids of
-        host files are kept, because their first lines need not be unique."""
+        """Forget what is on disk no more."""
         listed = {(entry.dev, entry.ino) for entry in entries}
         lost = [inode for inode in self.done if inode not in listed]
-        ids = {self.done.pop(inode).file_id for inode in lost}
-        kept = {done.file_id for done in self.done.values()}
-        open_ids = {tail.lane.file_id for tail in self.tails if tail.lane is not None}
-        unidentified = any(tail.lane is None for tail in self.tails)
-        if self.source.uid and not unidentified:
-            for file_id in ids - kept - open_ids:
-                self._registry.positions.forget_ended(file_id)
+        self._nameless.update(self.done.pop(inode).file_id for inode in lost)
+        self._forget_nameless()
         self.unreadable &= {entry.path for entry in entries}
+
+    def _forget_nameless(self) -> None:
+        """An id is kept while any name still leads to it, or may: a file that is not identified
+        yet, or cannot be opened now, can be the archive of one that is gone. Ids of host files
+        are kept for good, because their first lines need not be unique; those of files in volumes
+        for as long as their pod is known."""
+        unknown = bool(self.unreadable) or any(tail.lane is None for tail in self.tails)
+        if unknown or not self._nameless:
+            return
+        named = {done.file_id for done in self.done.values()}
+        named.update(tail.lane.file_id for tail in self.tails if tail.lane is not None)
+        lasting = self._plain or not self.source.uid
+        for file_id in () if lasting else self._nameless - named:
+            self._registry.positions.forget_ended(file_id)
+        self._nameless.clear()
+
+    def leave(self) -> None:
+        """Its directory and all its tails are gone: nothing will ask for its files again."""
+        self._nameless.update(done.file_id for done in self.done.values())
+        self.done.clear()
+        self._forget_nameless()
 
 
 def _fate(tail: Tail, *, gone: bool, newer: bool, live: bool) -> str:

@@ -7,6 +7,7 @@ so a file that was truncated and has grown past the offset again is noticed too.
 """
 
 import os
+from collections.abc import Callable
 from typing import NamedTuple
 
 from collectors.bounds import MAX_CHUNK_RAW
@@ -16,6 +17,8 @@ from collectors.logs.positions import RETIRED, Position
 from collectors.logs.reader import Archive, Plain
 from collectors.ship import Lane
 from pipeline.contract.record import CRI, ENDS_MID_LINE, STARTS_MID_LINE, UNTERMINATED, Source
+
+Opener = Callable[[str], int]  # a path -> a descriptor; raises OSError
 
 
 class Rewritten(Exception):
@@ -50,8 +53,11 @@ class Window:
 class Tail:
     """An open file of a container run (`source`)."""
 
-    def __init__(self, source: Source, entry: Entry, reader: Plain | Archive) -> None:
+    def __init__(
+        self, source: Source, entry: Entry, reader: Plain | Archive, *, plain: bool = False
+    ) -> None:
         self.source = source
+        self.plain = plain  # lines as a program writes them, of no runtime's format
         self.reader = reader
         self.entry = entry  # the name it was last seen under
         self.dev, self.ino = entry.dev, entry.ino
@@ -243,12 +249,17 @@ def _times(data: bytearray, start: int, stop: int, *, whole: bool) -> tuple[str,
     return (word(start) if whole else ""), (word(last) if whole or last > start else "")
 
 
-def opened(source: Source, entry: Entry) -> Tail:
+def open_any(path: str) -> int:
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+
+
+def opened(source: Source, entry: Entry, open_: Opener = open_any, *, plain: bool = False) -> Tail:
     """Open a file that a scan found. Raises OSError. The descriptor rules: between the scan and
     now the name may have gone to another file."""
-    fd = os.open(entry.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    fd = open_(entry.path)
     status = os.fstat(fd)
     entry = entry._replace(
         dev=status.st_dev, ino=status.st_ino, size=status.st_size, mtime_ns=status.st_mtime_ns
     )
-    return Tail(source, entry, Archive(fd) if entry.kind is Kind.ARCHIVED else Plain(fd))
+    reader = Archive(fd) if entry.kind is Kind.ARCHIVED else Plain(fd)
+    return Tail(source, entry, reader, plain=plain)

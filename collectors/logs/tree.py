@@ -19,10 +19,12 @@ from collectors.logs.layout import (
     FileName,
     PodName,
     is_temporary,
+    lives,
     log_file,
     pod_directory,
     sibling,
 )
+from collectors.logs.tail import Opener, open_any
 from collectors.logs.watch import Watch
 from pipeline.contract.record import Source
 
@@ -34,11 +36,13 @@ _COARSE_NS = 1_000_000_000
 
 class Listing(NamedTuple):
     """Every log file of one place as it is now. A run that was there before and is missing here
-    has no file left; `gone`: neither has its directory."""
+    has no file left; `gone`: neither has its directory. `plain`: see Tail."""
 
     place: str
     runs: dict[Source, list[Entry]]
     gone: bool
+    open: Opener = open_any
+    plain: bool = False
 
 
 class _Directory:
@@ -287,12 +291,13 @@ class Tree:
         if items is None:
             return []
         matches = {path for path in glob.glob(pattern) if os.path.isfile(path)}
+        names = {os.path.basename(path) for path in matches}
         seen = self._host_paths.setdefault(pattern, set())
         runs: dict[Source, list[Entry]] = {}
         for path in sorted(matches | seen):
             source = Source(self._node, "", "", "", host.container, 0, path)
             live = os.path.basename(path)
-            if any(path != m and sibling(live, os.path.basename(m)) for m in matches):
+            if not names.isdisjoint(lives(live)):
                 continue  # an older generation of another match
             entries = runs.setdefault(source, [])
             for item in items:

@@ -1,38 +1,19 @@
 """Settings of pod metadata. Each is documented where it is declared; defaults live here."""
 
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from pipeline.base.config import Settings
 
 
 class PodsConfig(Settings):
-    """Where labels, owners and images come from. With neither a kubelet nor files, rows carry
-    what the log path says: namespace, pod, uid, container."""
+    """Where labels, owners and images come from: the kubelet (collectors/kubelet/config.py says
+    where it is), or files. With neither, rows carry what the log path says: namespace, pod, uid,
+    container."""
 
-    kubelet_url: str = Field(
-        default="", description="https://HOST:10250 of this node's kubelet; empty: do not ask it."
-    )
-    token_file: Path | None = Field(
-        default=Path("/var/run/secrets/kubernetes.io/serviceaccount/token"),
-        description="Bearer token, read again for every request because it rotates.",
-    )
-    ca_file: Path | None = Field(
-        default=None,
-        description="CA of the kubelet's serving certificate; the system's CAs if absent.",
-    )
-    server_name: str = Field(
-        default="",
-        description="Name in the kubelet's certificate, when it is not the host of the URL.",
-    )
-    insecure_skip_verify: bool = Field(
-        default=False,
-        description="Accept any certificate. Whoever answers then gets the token: labs only.",
-    )
     timeout_s: float = Field(
-        default=5.0, gt=0, le=120, description="For connecting and for each read."
+        default=10.0, gt=0, le=120, description="The kubelet's whole answer must be there by then."
     )
     refresh_s: float = Field(
         default=30.0,
@@ -40,21 +21,6 @@ class PodsConfig(Settings):
         le=3600,
         description="How often all pods are read; new ones are read at once.",
     )
-    max_body_bytes: int = Field(
-        default=32 << 20, ge=1 << 16, description="A longer answer of the kubelet is refused."
-    )
     files: tuple[Path, ...] = Field(
         default=(), description="PodList, List or Pod JSON: files, or directories of *.json files."
     )
-
-    @field_validator("kubelet_url")
-    @classmethod
-    def _https_only(cls, url: str) -> str:
-        if not url:
-            return url
-        parts = urlsplit(url)
-        if parts.scheme != "https" or not parts.hostname:
-            raise ValueError("must be https://HOST:PORT: the token must not travel in clear text")
-        if parts.username or parts.password:
-            raise ValueError("must not carry a user or password; use token_file")
-        return url.rstrip("/")

@@ -12,8 +12,9 @@ from typing import Any
 
 from collectors.pods.owners import owners
 from pipeline.contract.record import PodVersion
+from pipeline.contract.wishes import is_wish, is_wish_variable
+from pipeline.logconfig.paths import mounts
 
-OWN_PREFIX = "kubeledger.io/"
 KEPT = ("kubectl.kubernetes.io/default-container", "kubectl.kubernetes.io/restartedAt")
 CONFIG_HASH = "kubernetes.io/config.hash"  # a static pod's log directory carries this as its uid
 
@@ -103,11 +104,12 @@ def pod_versions(pod: Mapping[str, Any], node: str) -> list[PodVersion]:
         spec = pod.get("spec") or {}
         labels = _bounded(metadata.get("labels") or {})
         annotations = metadata.get("annotations") or {}
-        images = {
-            str(container["name"]): str(container.get("image", ""))
+        containers = [
+            container
             for group in ("initContainers", "containers", "ephemeralContainers")
             for container in spec.get(group) or ()
-        }
+        ]
+        images = {str(one["name"]): str(one.get("image", "")) for one in containers}
         found = PodVersion(
             uid=str(metadata["uid"]),
             name=str(metadata["name"]),
@@ -116,11 +118,11 @@ def pod_versions(pod: Mapping[str, Any], node: str) -> list[PodVersion]:
             version=0,
             created=str(metadata.get("creationTimestamp") or ""),
             labels=labels,
-            annotations=_bounded(
-                {k: v for k, v in annotations.items() if k in KEPT or k.startswith(OWN_PREFIX)}
-            ),
+            annotations=_bounded({k: v for k, v in annotations.items() if k in KEPT or is_wish(k)}),
             owners=owners(metadata, labels),
             images=_bounded(images),
+            env=_wishes(containers),
+            mounts={name: _bounded(v) for name, v in mounts(spec)[:_MAX_ITEMS]},
         )
     except (LookupError, TypeError, AttributeError) as error:
         raise DocumentError(f"not a pod: {error!r}") from error
@@ -131,6 +133,21 @@ def _aliases(pod: PodVersion, config_hash: object) -> Iterable[PodVersion]:
     if not config_hash or config_hash == pod.uid:
         return ()
     return (replace(pod, uid=str(config_hash)),)
+
+
+def _wishes(containers: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
+    """Variables that speak of logs and are written out, of the first containers that have some."""
+    found = {
+        str(container["name"]): _bounded(
+            {
+                str(variable["name"]): variable["value"]
+                for variable in container.get("env") or ()
+                if is_wish_variable(str(variable["name"])) and variable.get("value")
+            }
+        )
+        for container in containers
+    }
+    return {name: found[name] for name in list(found)[:_MAX_ITEMS] if found[name]}
 
 
 def _bounded(values: Mapping[str, Any]) -> dict[str, str]:

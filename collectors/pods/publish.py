@@ -62,6 +62,10 @@ class Publisher:
             return entry.acknowledged
         return 0 if entry.refused else None
 
+    def contents(self) -> list[PodVersion]:
+        """What is known, as it came from the lists."""
+        return [entry.content for entry in list(self._entries.values())]
+
     def knows(self, uid: str) -> bool:
         return uid in self._entries
 

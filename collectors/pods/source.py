@@ -18,9 +18,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
+from collectors.kubelet.client import KubeletClient, KubeletFailure
 from collectors.pods.document import DocumentError, pod_versions, pods_in
 from collectors.pods.files import PodFiles
-from collectors.pods.kubelet import Kubelet, KubeletFailure
+from collectors.pods.kubelet import PodList
 from collectors.pods.publish import Publisher
 from pipeline.base.clock import Clock
 from pipeline.base.errors import KubeledgerError
@@ -63,7 +64,7 @@ class PodSource:
         node: str,
         telemetry: Telemetry,
         clock: Clock,
-        kubelet: Kubelet | None = None,
+        kubelet: PodList | None = None,
     ) -> None:
         self._config = config
         self._publisher = publisher
@@ -76,6 +77,7 @@ class PodSource:
         self._asked: set[str] = set()
         self._absent: dict[str, tuple[float, float]] = {}  # uid -> look again at, pause
         self._tried = self._due = float("-inf")
+        self.listed = 0  # complete lists so far
         self._failures = 0
         self._trouble = ("", float("-inf"))  # what was last said, when
         self._wake = threading.Event()
@@ -90,12 +92,6 @@ class PodSource:
         self.close()
 
     def start(self) -> None:
-        if self._kubelet and self._config.insecure_skip_verify:
-            self._telemetry.event(
-                "kubelet-not-verified",
-                level="warn",
-                why="pods.insecure_skip_verify is set: whoever answers gets the token",
-            )
         self._thread.start()
 
     def close(self) -> None:
@@ -117,6 +113,10 @@ class PodSource:
                     self._wake.set()
                 return None if absent is None else 0
         return 0
+
+    def known(self) -> list[PodVersion]:
+        """All pods, those that are gone for up to an hour among them. From any thread."""
+        return self._publisher.contents()
 
     def step(self) -> float:
         """Do what is due. Returns the seconds until something may be due again."""
@@ -151,9 +151,10 @@ class PodSource:
             self._succeeded()
         complete = not self._failures
         self._publisher.publish(pods.values(), complete=complete)
+        self.listed += complete
         self._answer(asked, complete=complete)
 
-    def _ask(self, kubelet: Kubelet) -> list[PodVersion]:
+    def _ask(self, kubelet: PodList) -> list[PodVersion]:
         try:
             return [
                 version
@@ -222,18 +223,24 @@ class PodSource:
 
 @contextmanager
 def open_pods(
-    config: "PodsConfig", *, broker: Broker, node: str, telemetry: Telemetry, clock: Clock
+    config: "PodsConfig",
+    *,
+    kubelet: KubeletClient | None,
+    broker: Broker,
+    node: str,
+    telemetry: Telemetry,
+    clock: Clock,
 ) -> Iterator[Pods]:
-    """What the configuration asks for; owns its producer."""
-    if not config.kubelet_url and not config.files:
+    """What the configuration asks for; owns its producer. `kubelet` None: there is none to ask."""
+    if kubelet is None and not config.files:
         yield NoPods()
         return
     producer = broker.producer()
     try:
         publisher = Publisher(producer, clock=clock, telemetry=telemetry)
-        kubelet = Kubelet(config, clock) if config.kubelet_url else None
+        pods = PodList(kubelet, config) if kubelet else None
         source = PodSource(
-            config, publisher, node=node, telemetry=telemetry, clock=clock, kubelet=kubelet
+            config, publisher, node=node, telemetry=telemetry, clock=clock, kubelet=pods
         )
         with source:
             yield source

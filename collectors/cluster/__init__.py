@@ -1,0 +1,1 @@
+"""The cluster watcher: versions of API objects and Events, by one leader per cluster."""

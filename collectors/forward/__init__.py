@@ -1,0 +1,1 @@
+"""Logs that clients hand over: the server side of the Fluent forward protocol."""

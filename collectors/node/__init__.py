@@ -1,0 +1,1 @@
+"""What this node is like: kubelet endpoints, host facts, growth of logs, paths, the black box."""

@@ -1,0 +1,1 @@
+"""Facts of the host: /proc, disks, and what systemd says of the kubelet and the runtime."""

@@ -1,0 +1,1 @@
+"""Recordings of real nodes, played through the real collectors in virtual time."""

@@ -1,0 +1,118 @@
+"""A recording on disk, as `kubeledger record` and its forerunners write them.
+
+  index.json                    start, end (Unix seconds), node, what was expected
+  watch-RESOURCE.jsonl[.gz]     {"t": receive time, "event": raw watch event} or {"t", "error"}
+  kubelet-PATH.jsonl[.gz]       {"t", "path", "status", "ms", "body"} or {"t", "path", "error"}
+  kubelet-metrics-patient…      the same /metrics, waited for
+  processes.jsonl[.gz]          {"t", "procs": [{"pid", "name", "state", …}]}
+  pod-log-files.jsonl[.gz]      {"t", "changed": {path: [inode, size, mtime]}, "gone": [path]}
+  PROGRAM.log[.gz]              lines of a daemon (klog or logfmt)
+  container-logs/…              logs of containers in the kubelet's layout
+
+Every file may be absent. What is there and cannot be read is an error that says where.
+"""
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from collectors.recording.shape import complaint
+from pipeline.base.errors import UsageError
+from pipeline.contract.documents import read_json
+
+WATCH, KUBELET = "watch-", "kubelet-"
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """`start` and `end` are Unix seconds."""
+
+    path: Path
+    node: str
+    start: float
+    end: float
+    index: dict[str, Any]
+
+    def watches(self) -> list[str]:
+        """Names of the recorded watch streams."""
+        return self._named(WATCH)
+
+    def kubelet_parts(self) -> list[str]:
+        return self._named(KUBELET)
+
+    def has(self, name: str) -> bool:
+        return self._file(f"{name}.jsonl") is not None
+
+    def rows(self, name: str) -> Iterator[dict[str, Any]]:
+        """Objects of NAME.jsonl[.gz]; nothing if there is no such file."""
+        file = self._file(f"{name}.jsonl")
+        if file is None:
+            return
+        with _opened(file) as lines:
+            for number, line in enumerate(_read(file, lines), 1):
+                if not line.strip():
+                    continue
+                try:
+                    row = read_json(line)
+                except ValueError as error:
+                    raise UsageError(f"{file}:{number}: not JSON: {error}") from None
+                wrong = complaint(name, row)
+                if wrong:
+                    raise UsageError(f"{file}:{number}: {wrong}")
+                yield row
+
+    def log(self, program: str) -> Iterator[bytes]:
+        """Lines of PROGRAM.log[.gz]."""
+        file = self._file(f"{program}.log")
+        if file is not None:
+            with _opened(file) as lines:
+                for line in _read(file, lines):
+                    yield line.rstrip(b"\n")
+
+    def programs(self) -> list[str]:
+        names = {p.name.removesuffix(".gz") for p in self.path.iterdir()}
+        return sorted(name.removesuffix(".log") for name in names if name.endswith(".log"))
+
+    def _named(self, prefix: str) -> list[str]:
+        names = {p.name.removesuffix(".gz") for p in self.path.iterdir()}
+        found = [n for n in names if n.startswith(prefix) and n.endswith(".jsonl")]
+        return sorted(name.removesuffix(".jsonl").removeprefix(prefix) for name in found)
+
+    def _file(self, name: str) -> Path | None:
+        for candidate in (self.path / name, self.path / f"{name}.gz"):
+            if candidate.exists():
+                return candidate
+        return None
+
+
+def open_recording(path: Path) -> Recording:
+    """Raises UsageError when it is none."""
+    if not path.is_dir():
+        raise UsageError(f"{path}: no such directory; a recording is a directory with index.json")
+    file = path / "index.json"
+    try:
+        index = read_json(file.read_text("utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"{path}: no recording: index.json is missing") from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{file}: cannot be read: {error}") from None
+    try:
+        start, end = float(index["start"]), float(index["end"])
+    except (KeyError, TypeError, ValueError):
+        raise UsageError(f"{file}: `start` and `end` must be Unix seconds") from None
+    return Recording(path, str(index.get("node") or "node"), start, end, index)
+
+
+def _opened(file: Path) -> gzip.GzipFile | IO[bytes]:
+    return gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb")
+
+
+def _read(file: Path, lines: gzip.GzipFile | IO[bytes]) -> Iterator[bytes]:
+    """A damaged archive is said with its name."""
+    try:
+        yield from lines
+    except (OSError, EOFError, zlib.error) as error:
+        raise UsageError(f"{file}: damaged: {error}") from None

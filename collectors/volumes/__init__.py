@@ -1,0 +1,1 @@
+"""Files inside volumes of pods, as LogConfigs wish them."""
