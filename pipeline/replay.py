@@ -22,6 +22,7 @@ from pipeline.contract.topics import DEAD
 
 GROUP = "kubeledger-replay"
 REPLAY_HEADER = "replay"
+KEY_HEADER = "key"  # of a letter whose record had a key that nothing else tells
 NOT_READABLE = "not-readable"
 NOT_KEPT = "value-not-kept"
 
@@ -175,8 +176,10 @@ def _marked(letter: DeadLetter) -> tuple[tuple[str, bytes], ...]:
 
 
 def _key(letter: DeadLetter) -> bytes | None:
-    """The key that the record had: its collector made it from these headers."""
+    """The key that the record had: said, or as its collector made it from these headers."""
     found = dict(letter.headers)
+    if KEY_HEADER in found:
+        return found[KEY_HEADER]
     try:
         node, uid, path = (found[name].decode() for name in ("node", "uid", "path"))
     except (KeyError, UnicodeError):

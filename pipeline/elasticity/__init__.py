@@ -1,0 +1,1 @@
+"""Elasticity: what scaling decided, what came of it, why not, and what else could have been."""

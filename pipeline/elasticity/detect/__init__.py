@@ -1,0 +1,1 @@
+"""Detectors of elasticity: what autoscalers say and do, as evidence."""

@@ -1,0 +1,1 @@
+"""The flight recorder: scaling decisions and the pods that they caused."""

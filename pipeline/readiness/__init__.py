@@ -1,0 +1,1 @@
+"""Node, pod and cluster folds: what is wrong, since when, and why."""

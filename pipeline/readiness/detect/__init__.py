@@ -1,0 +1,1 @@
+"""Detectors: each reads some kinds of events and says what it sees, as evidence."""
