@@ -25,6 +25,7 @@ from pipeline.base.clock import Clock
 from pipeline.base.errors import Fenced, Rejected, Unavailable
 from pipeline.base.health import serve_health
 from pipeline.base.lifecycle import Stop
+from pipeline.base.memory import trimmer
 from pipeline.base.telemetry import ServiceTelemetry, Telemetry
 from pipeline.broker.protocol import Broker, Partitions, Record, TopicPartition
 from pipeline.contract.metrics import FENCED
@@ -43,6 +44,7 @@ from pipeline.store.protocol import Store
 
 POLL_S = 0.1
 CONFIRM_S = 0.5  # a batch that no other follows is confirmed alone after this
+TRIM_S = 10.0  # how often memory of large batches goes back to the kernel
 
 
 def run(
@@ -70,8 +72,12 @@ def run(
         telemetry.event("started", health=config.health)
         processor.wait_for_store()
         processor.join()
+        trim, due = trimmer(), clock.monotonic()
         while not stop.is_set():
             processor.step(POLL_S)
+            if clock.monotonic() >= due:
+                trim()
+                due = clock.monotonic() + TRIM_S
         processor.finish()
         telemetry.event("stopped")
 
@@ -132,8 +138,12 @@ class LogProcessor:
             self._telemetry.event("bus.away", "warn", error=str(error))
             self._clock.sleep(poll_s)
         self.crew.pods.poll()
+        self.crew.configs.poll()
         for partition in list(self.partitions.values()):
             self._advance(partition)
+        if self.crew.configs.loaded() and TopicPartition(LOGS, 0) in self.partitions:
+            self.crew.quotas.step()
+        self.crew.mistakes.step()
         self.crew.watch(self.partitions.values())
 
     def finish(self) -> None:
@@ -176,7 +186,8 @@ class LogProcessor:
     def _advance(self, partition: Partition) -> None:
         if not partition.ready:
             self._guarded(partition, self.crew.recovery.start)
-        if partition.ready and self.crew.pods.loaded(partition.tp.partition):
+        loaded = self.crew.configs.loaded() and self.crew.pods.loaded(partition.tp.partition)
+        if partition.ready and loaded:
             self._guarded(partition, self._work)
 
     def _guarded(self, partition: Partition, work: Callable[[Partition], None]) -> None:
@@ -315,6 +326,7 @@ class LogProcessor:
         if partition.unconfirmed_since is None:
             partition.unconfirmed_since = self._clock.monotonic()
         self.crew.tally.stored(batch)
+        self.crew.mistakes.note(batch.mistakes)
 
     def _confirm(self, partition: Partition) -> None:
         self._commit(partition, Progress(partition.start, partition.carry))

@@ -53,6 +53,19 @@ class DeadLetterLimits(Settings):
     window_s: float = Field(600.0, gt=0, description="Length of the window.")
 
 
+class SignalsSetting(Settings):
+    """Named patterns of the diagnosis catalogue, found in rows and sent to the event log."""
+
+    enabled: bool = Field(True, description="Look for them.")
+    wait_s: float = Field(
+        30.0,
+        gt=0,
+        le=3600,
+        description="Rows wait so long for their signals to be acknowledged; then these become "
+        "dead letters.",
+    )
+
+
 class LogProcessorConfig(Settings):
     """Kafka to ClickHouse, exactly once."""
 
@@ -63,6 +76,9 @@ class LogProcessorConfig(Settings):
     lines: LineLimits = Field(default_factory=LineLimits, description="Bounds of joined lines.")
     multiline: list[MultilineSetting] = Field(
         default_factory=list, description="The first rule that matches a container counts."
+    )
+    signals: SignalsSetting = Field(
+        default_factory=SignalsSetting, description="Signals in log lines."
     )
     pod_wait_s: float = Field(
         2.0, ge=0, le=60, description="Wait for a pod's metadata before storing without it."

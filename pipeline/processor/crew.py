@@ -3,6 +3,7 @@ is told about the work. Nothing is connected to before it is used."""
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from typing import Any
 
 from pipeline.base.clock import Clock
 from pipeline.base.lifecycle import Stop
@@ -11,14 +12,20 @@ from pipeline.broker.protocol import Broker, Record
 from pipeline.contract.topics import LOG_GROUP
 from pipeline.logs_config import LogProcessorConfig
 from pipeline.processor.ask import Asker
+from pipeline.processor.configs import ConfigFeed
 from pipeline.processor.dead import DeadLetters
 from pipeline.processor.deliver import Deliverer
 from pipeline.processor.link import Link, reached
+from pipeline.processor.mistakes import Mistakes
 from pipeline.processor.partition import Partition
 from pipeline.processor.pods import PodFeed
 from pipeline.processor.prepare import Preparer
+from pipeline.processor.quotas import Quotas
 from pipeline.processor.recovery import Recovery
+from pipeline.processor.signals import SignalSender
 from pipeline.processor.tally import Tally
+from pipeline.readiness.finder import SignalFinder
+from pipeline.readiness.signals import load_signals
 from pipeline.stages.assemble import Window
 from pipeline.stages.enrich import MultilineRule, PodTable
 from pipeline.stages.refine import Bounds
@@ -48,26 +55,32 @@ class Crew:
         self.reached = partial(reached, stop=stop, clock=clock, telemetry=telemetry)
         self.consumer = self.reached("joining the bus", lambda: broker.consumer(LOG_GROUP))
         self.reader = self.reached("reading the bus", broker.reader)
+        self.config_reader = self.reached("reading the bus", broker.reader)
         self.producer = broker.producer()
         self.bounds = bounds_of(config)
         self.link = Link(
             self.consumer, receive=receive, stop=stop, clock=clock, telemetry=telemetry
         )
         table = PodTable(rules_of(config))
-        self.pods = PodFeed(
-            table,
-            reader=self.reader,
-            store=store,
-            clock=clock,
-            telemetry=telemetry,
-            load_s=config.pods_load_s,
-        )
+        feeding: Any = {"clock": clock, "telemetry": telemetry, "load_s": config.pods_load_s}
+        self.configs = ConfigFeed(table.configs, reader=self.config_reader, **feeding)
+        self.pods = PodFeed(table, reader=self.reader, store=store, **feeding)
+        self.quotas = Quotas(table.configs, store, self.producer, clock, telemetry)
+        self.mistakes = Mistakes(self.producer, clock)
         self.preparer = Preparer(table)
         self.letters = DeadLetters(self.producer, config.dead_letters, clock)
         self.deliverer = Deliverer(
             broker,
             store,
             self.letters,
+            SignalSender(
+                SignalFinder(load_signals()) if config.signals.enabled else None,
+                self.producer,
+                self.link,
+                clock,
+                telemetry,
+                config.signals.wait_s,
+            ),
             self.link,
             clock,
             telemetry,
@@ -104,6 +117,7 @@ class Crew:
             try:
                 self.producer.close(_CLOSE_S)
             finally:
+                self.config_reader.close()
                 self.reader.close()
 
 

@@ -1,5 +1,6 @@
-"""A prepared batch -> the store: dead letters acknowledged, one block of log rows under the
-batch's token, a block each for files, gaps and dead letters under tokens made from it.
+"""A prepared batch -> the store: signals acknowledged, one block of log rows under the batch's
+token, dead letters acknowledged, a block each for files, gaps and dead letters under tokens made
+from it.
 
 Order: everything here happens after the declaration and before the confirmation, so a crash at
 any point repeats all of it, and every part knows its repetition.
@@ -20,7 +21,8 @@ from pipeline.processor.link import Link
 from pipeline.processor.partition import Item, Partition
 from pipeline.processor.prepare import Prepared
 from pipeline.processor.refused import bisect, read_again, refused_row
-from pipeline.processor.side import dead_block, files_block, gaps_block
+from pipeline.processor.side import dead_block, files_block, gaps_block, shed_block
+from pipeline.processor.signals import SignalSender
 from pipeline.stages.assemble import Window, assemble
 from pipeline.store.protocol import Store
 
@@ -36,6 +38,7 @@ class Deliverer:
     broker: Broker
     store: Store
     letters: DeadLetters
+    signals: SignalSender
     link: Link
     clock: Clock
     telemetry: Telemetry
@@ -52,11 +55,15 @@ class Deliverer:
     ) -> None:
         """Store it all. `bisecting`: rows that are refused become dead letters; otherwise the
         refusal is raised. Past `deadline_ms` (wall clock) a retry raises Stale."""
-        block = self.block(partition, batch)
-        refused: list[Dead] = []
 
         def insert(table: str, part: Block, name: str) -> None:
             self._insert(partition, table, part, name, deadline_ms)
+
+        unsent = self.signals.send(partition, batch)  # before `block` moves times into the window
+        if unsent:
+            self._dead(partition, batch, unsent, f"{token}:signals", insert)
+        block = self.block(partition, batch)
+        refused: list[Dead] = []
 
         @cache
         def earlier() -> Sequence[Item]:
@@ -105,22 +112,37 @@ class Deliverer:
                 insert("files", files_block(batch.files, kp, edges), f"{token}:files")
             if batch.gaps:
                 insert("gaps", gaps_block(batch.gaps, kp, edges), f"{token}:gaps")
-            if dead:
-                self.letters.send(
-                    dead,
-                    lambda future: self.link.patiently(
-                        "sending a dead letter",
-                        lambda: acknowledged(future, 0.5),
-                        ours=lambda: not partition.lost,
-                    ),
-                )
-                insert("dead_letters", dead_block(dead, kp, batch.now_ms), f"{token}:dead")
         except Rejected as error:
-            raise Fatal(
-                f"{partition.tp.topic}:{kp} records {batch.first}-{batch.last}: the store refuses"
-                f" rows that are not log lines: {error}. Compare the tables with `kubeledger"
-                " migrate`"
-            ) from error
+            raise _refused(partition, batch, error) from error
+        if dead:
+            self._dead(partition, batch, dead, f"{token}:dead", insert)
+        if batch.shed:  # last: see Preparer
+            try:
+                insert("shed", shed_block(batch.shed, kp, edges), f"{token}:shed")
+            except Rejected as error:
+                raise _refused(partition, batch, error) from error
+
+    def _dead(
+        self,
+        partition: Partition,
+        batch: Prepared,
+        dead: list[Dead],
+        token: str,
+        insert: Callable[[str, Block, str], None],
+    ) -> None:
+        """Dead letters on their topic, acknowledged, and in their table."""
+        self.letters.send(
+            dead,
+            lambda future: self.link.patiently(
+                "sending a dead letter",
+                lambda: acknowledged(future, 0.5),
+                ours=lambda: not partition.lost,
+            ),
+        )
+        try:
+            insert("dead_letters", dead_block(dead, partition.tp.partition, batch.now_ms), token)
+        except Rejected as error:
+            raise _refused(partition, batch, error) from error
 
     def _insert(
         self, partition: Partition, table: str, block: Block, token: str, deadline_ms: int | None
@@ -138,3 +160,11 @@ class Deliverer:
             retried=lambda: self.telemetry.count(INSERT_RETRIES),
         )
         self.telemetry.count(INSERT_SECONDS, self.clock.monotonic() - started)
+
+
+def _refused(partition: Partition, batch: Prepared, error: Rejected) -> Fatal:
+    return Fatal(
+        f"{partition.tp.topic}:{partition.tp.partition} records {batch.first}-{batch.last}: the"
+        f" store refuses rows that are not log lines: {error}. Compare the tables with"
+        " `kubeledger migrate`"
+    )

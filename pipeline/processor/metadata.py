@@ -14,6 +14,7 @@ from typing import Any
 
 from pipeline.base.errors import Fatal
 from pipeline.broker.protocol import Commit, TopicPartition
+from pipeline.contract.documents import read_json
 from pipeline.stages.carry import CarryEntry, pack, unpack
 
 VERSION = 1
@@ -94,7 +95,7 @@ def read_progress(tp: TopicPartition, commit: Commit) -> Progress:
     if not commit.metadata.strip():
         return Progress(commit.offset, CarryNote(commit.offset))
     try:
-        document = json.loads(commit.metadata)
+        document = read_json(commit.metadata)
         if document["v"] != VERSION:
             raise ValueError(f"version {document['v']!r}")
         carry = CarryNote(
@@ -104,7 +105,7 @@ def read_progress(tp: TopicPartition, commit: Commit) -> Progress:
         )
         carry.entries()
         batch = _declared(document) if "b" in document else None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Fatal(
             f"{tp.topic}:{tp.partition}: the group's commit at {commit.offset} is not understood"
             f" ({error}); it was written by another version or tool. Finish with that version, or"

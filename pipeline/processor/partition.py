@@ -16,11 +16,9 @@ from pipeline.processor.metadata import CarryNote, Declared
 from pipeline.stages.cover import Cover, StoredRow
 from pipeline.stages.decode import Undecodable, decode_event
 from pipeline.stages.refine import Refinery
+from pipeline.stages.shed import Limiter
 
 _USUAL_LINE = 128  # bytes, for a guess; the batch is counted when it is unpacked (prepare.py)
-
-
-_USUAL_LINE = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +64,7 @@ class Partition:
     held: int = 0
     items: deque[Item] = field(default_factory=deque)
     gone: list[Dead] = field(default_factory=list)
+    limiter: Limiter = field(default_factory=Limiter)
     replayed: dict[str, None] = field(default_factory=dict)  # dead letters put back, seen here
 
     def receive(self, record: Record, now: float) -> int:

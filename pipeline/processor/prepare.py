@@ -4,10 +4,12 @@ The only questions to the outside are the ledger's: marks of files that are seen
 time, and the rows that a replayed chunk may repeat. Nothing is written here.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.contract.record import Chunk, FileEnd, FileOpen, Gap
 from pipeline.processor.ask import Asker
@@ -19,6 +21,7 @@ from pipeline.stages.cover import Cover, StoredRow
 from pipeline.stages.decode import Undecodable, Unpacker
 from pipeline.stages.enrich import PodTable
 from pipeline.stages.rows import Origins, Rows, boundaries_hash, concat
+from pipeline.stages.treat import Shed, treat
 
 _REPLAYS_REMEMBERED = 10_000
 
@@ -38,6 +41,10 @@ class Prepared:
     files: list[FileRow] = field(default_factory=list)
     gaps: list[GapRow] = field(default_factory=list)
     dead: list[Dead] = field(default_factory=list)
+    shed: list[Shed] = field(default_factory=list)
+    redacted: Counter[str] = field(default_factory=Counter)
+    unparsed: Counter[str] = field(default_factory=Counter)
+    mistakes: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     replayed: dict[int, list[StoredRow]] = field(default_factory=dict)  # rows of letters put back
     raw_bytes: int = 0
     lines: int = 0
@@ -45,7 +52,7 @@ class Prepared:
     partial: int = 0
 
     def empty(self) -> bool:
-        return not (len(self.rows) or self.files or self.gaps or self.dead)
+        return not (len(self.rows) or self.files or self.gaps or self.dead or self.shed)
 
     def unenriched(self) -> int:
         """Rows of pods that are stored with names from the path only."""
@@ -88,7 +95,7 @@ class Preparer:
             return
         raw = self._unpacker.unpack(chunk, item.record.value)
         if not isinstance(raw, Undecodable):
-            pod = self._pods.view(chunk.source, chunk.pod_version)
+            pod = self._pods.view(chunk.source, chunk.pod_version, chunk.read_ms)
             partition.refinery.restore(offset, chunk, raw, pod, _cover(partition, chunk))
 
     def prepare(
@@ -119,10 +126,24 @@ class Preparer:
         batch.origins = refinery.origins
         if partition.stored is not None:
             batch.rows = _not_stored(batch, partition.stored)
+        self._treat(partition, batch, asker)
         batch.shape = boundaries_hash(batch.rows, batch.origins)
         batch.carry = CarryNote.of(refinery.carry(), start=last + 1, base_ms=now_ms)
         batch.trimmed, batch.partial = refinery.trimmed, refinery.partial - partial
         return batch
+
+    def _treat(self, partition: Partition, batch: Prepared, asker: Asker) -> None:
+        """What the configurations wish. The account of shed lines is what is written last of a
+        batch: when an earlier attempt has written it, whatever is left was shed by that one."""
+        wished = any(origin.pod.treatment is not None for origin in batch.origins.items)
+        if not wished:
+            return
+        done = treat(batch.rows, batch.origins, partition.limiter)
+        batch.rows, batch.shed = done.rows, done.shed
+        batch.redacted, batch.unparsed = done.redacted, done.unparsed
+        batch.mistakes = done.mistakes
+        if partition.stored is not None and asker.sources("shed", batch.first, batch.last):
+            batch.rows, batch.shed = batch.rows.select(_never_shed(batch)), []
 
     def _take(self, partition: Partition, item: Item, batch: Prepared, asker: Asker) -> None:
         event, offset, refinery = item.event, item.record.offset, partition.refinery
@@ -154,7 +175,7 @@ class Preparer:
                 refinery.skip(offset, chunk)
             return
         batch.lines += raw.count(b"\n")
-        pod = self._pods.view(chunk.source, chunk.pod_version)
+        pod = self._pods.view(chunk.source, chunk.pod_version, chunk.read_ms)
         if not chunk.replay:
             refinery.chunk(offset, chunk, raw, pod, _cover(partition, chunk))
         elif chunk.replay not in partition.replayed:
@@ -163,9 +184,8 @@ class Preparer:
             stored = [*asker.rows_of_chunk(chunk), *partition.rows_before(chunk.file_id), *here]
             cover = Cover.of(stored)
             only = dict(item.record.headers).get(STREAM_HEADER, b"")
-            if only.isdigit():
-                cover = cover.only(int(only))
-            here += refinery.replayed(offset, chunk, raw, pod, cover)
+            stream = int(only) if only.isdigit() else None
+            here += refinery.replayed(offset, chunk, raw, pod.unshed(), cover, stream)
 
 
 def _remember(replayed: dict[str, None], replay: str) -> None:
@@ -186,6 +206,12 @@ def _not_stored(batch: Prepared, stored: Mapping[int, Sequence[StoredRow]]) -> R
         for origin, (off, stop, _, _) in zip(rows.origin.tolist(), rows.stored(), strict=True)
     ]
     return rows if all(keep) else rows.select(np.array(keep, np.bool_))
+
+
+def _never_shed(batch: Prepared) -> NDArray[np.bool_]:
+    """Rows of containers that store every line."""
+    wishes = [origin.pod.treatment for origin in batch.origins.items]
+    return np.array([w is None or not w.sheds for w in wishes], np.bool_)[batch.rows.origin]
 
 
 def _cover(partition: Partition, chunk: Chunk) -> Cover | None:

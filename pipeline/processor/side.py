@@ -11,6 +11,7 @@ from pipeline.contract.record import FileEnd, FileOpen, Gap, Source
 from pipeline.contract.tables import FILE_EVENTS
 from pipeline.processor.columns import stamps, texts, words
 from pipeline.processor.dead import Dead
+from pipeline.stages.treat import Shed
 
 FileRow = tuple[int, FileOpen | FileEnd]  # source offset, event
 GapRow = tuple[int, Gap]
@@ -48,6 +49,25 @@ def gaps_block(rows: Sequence[GapRow], partition: int, edges: Edges) -> Block:
             "reason": words([gap.reason for gap in gaps]),
             "exact": stamps([gap.exact for gap in gaps], "u1"),
             **_places([offset for offset, _ in rows], partition),
+        }
+    )
+
+
+def shed_block(rows: Sequence[Shed], partition: int, edges: Edges) -> Block:
+    """Rows of table `shed`."""
+    sources = [shed.origin.source for shed in rows]
+    return Block(
+        {
+            "ts": _times([shed.ts // 1_000_000 for shed in rows], edges),
+            "file_id": stamps([shed.origin.file_id for shed in rows], "u8"),
+            **_sources(sources),
+            "workload": words([shed.origin.pod.workload for shed in rows]),
+            "reason": words([shed.reason for shed in rows]),
+            "rows": stamps([shed.rows for shed in rows], "u8"),
+            "bytes": stamps([shed.nbytes for shed in rows], "u8"),
+            "low": stamps([shed.low for shed in rows], "u8"),
+            "high": stamps([shed.high for shed in rows], "u8"),
+            **_places([shed.ko for shed in rows], partition),
         }
     )
 

@@ -12,9 +12,13 @@ from pipeline.contract.metrics import (
     DEAD,
     PARTIAL_ROWS,
     RAW_BYTES,
+    REDACTED,
     ROWS,
+    SHED_BYTES,
+    SHED_ROWS,
     TRIMMED_BYTES,
     UNENRICHED_ROWS,
+    UNPARSED_ROWS,
 )
 from pipeline.processor.partition import Partition
 from pipeline.processor.prepare import Prepared
@@ -42,6 +46,13 @@ class Tally:
         count(TRIMMED_BYTES, batch.trimmed)
         count(PARTIAL_ROWS, batch.partial)
         count(UNENRICHED_ROWS, batch.unenriched())
+        for shed in batch.shed:
+            count(SHED_ROWS, shed.rows, reason=shed.reason)
+            count(SHED_BYTES, shed.nbytes, reason=shed.reason)
+        for rule, replaced in batch.redacted.items():
+            count(REDACTED, replaced, rule=rule)
+        for name, lines in batch.unparsed.items():
+            count(UNPARSED_ROWS, lines, format=name)
         for dead in batch.dead:
             count(DEAD, reason=dead.reason)
             self._telemetry.event(

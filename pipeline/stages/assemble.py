@@ -77,6 +77,14 @@ def assemble(rows: Rows, origins: Origins, *, partition: int, now_ms: int, windo
         "enriched": Fixed(enriched[rows.origin]),
         "flags": Fixed(rows.flags),
     }
+    # Only where somebody wishes it: the table's defaults are what nearly every row has.
+    if rows.weight is not None:
+        columns["weight"] = Fixed(rows.weight.astype(np.float32))
+    if rows.fields is not None:
+        columns["fields"] = Strings(rows.fields)
+    kept = [o.pod.treatment.retention if o.pod.treatment else "" for o in origins.items]
+    if any(kept):
+        columns["retention"] = Dictionary([encode(one) for one in kept], low["pod"].codes)
     return Block(columns)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from pipeline.contract.record import Source
 from pipeline.contract.tables import CONTINUES, PARTIAL
+from pipeline.stages.lines import RAW
 from pipeline.stages.rows import PodView
 
 
@@ -35,7 +36,7 @@ class Open:
     """A line whose end has not come. `cut`: rows before hold its beginning. `mid`: its last
     part stopped in the middle of a raw line, and the next chunk goes on without a header;
     `mid_more` says whether that raw line is a `P`. `fragment`: the byte at (rec, pos) is in the
-    headerless first line of its record."""
+    headerless first line of its record, and `fragment_more` says whether that one is a `P`."""
 
     ts: int
     stream: int
@@ -45,6 +46,7 @@ class Open:
     flags: int = 0
     cut: bool = False
     fragment: bool = False
+    fragment_more: bool = False
     mid: bool = False
     mid_more: bool = False
     parts: list[bytes] = field(default_factory=list)
@@ -64,9 +66,9 @@ class Open:
             self.ts, self.stream, flags, self.off, self.nbytes, self.end, body, self.rec, self.pos
         )
 
-    def restart(self, rec: int, pos: int, off: int, *, fragment: bool) -> None:
-        """Go on as a row that continues the one just taken."""
-        self.cut, self.fragment = True, fragment
+    def restart(self, rec: int, pos: int, off: int, *, fragment: bool, more: bool) -> None:
+        """Go on as a row that continues the one just taken. `more`: as `fragment_more`."""
+        self.cut, self.fragment, self.fragment_more = True, fragment, more
         self.rec, self.pos, self.off, self.end = rec, pos, off, off
         self.parts, self.size, self.nbytes = [], 0, 0
 
@@ -120,9 +122,9 @@ class CarryEntry:
     stream: int
     last_ms: int
     cut: bool = False
-    ts: int = 0  # if cut: the header may be out of reach
+    ts: int = 0  # if cut: the header may be out of reach; if RAW: there is none
     fragment: bool = False
-    mid_more: bool = False
+    more: bool = False  # if cut and a fragment: its raw line is a `P`
     flags: int = 0
 
 
@@ -135,7 +137,10 @@ def entries(file: FileState) -> list[CarryEntry]:
         if group is not None:
             found.append(CarryEntry(group.first.rec, group.first.pos, stream, last))
         elif line is not None and not line.cut:
-            found.append(CarryEntry(line.rec, line.pos, stream, last, fragment=line.fragment))
+            ts = line.ts if stream == RAW else 0
+            found.append(
+                CarryEntry(line.rec, line.pos, stream, last, ts=ts, fragment=line.fragment)
+            )
         elif line is not None:
             found.append(
                 CarryEntry(
@@ -146,7 +151,7 @@ def entries(file: FileState) -> list[CarryEntry]:
                     cut=True,
                     ts=line.ts,
                     fragment=line.fragment,
-                    mid_more=line.mid_more,
+                    more=line.fragment_more,
                     flags=line.flags & ~PARTIAL,
                 )
             )
@@ -157,13 +162,16 @@ def pack(carry: list[CarryEntry], *, need: int, base_ms: int) -> str:
     """Text for the commit metadata. Records are relative to `need`, times to `base_ms`."""
     out = bytearray()
     for entry in carry:
-        bits = entry.stream | entry.cut << 2 | entry.fragment << 3 | entry.mid_more << 4
+        timed = entry.cut or entry.stream == RAW
+        bits = entry.stream | entry.cut << 2 | entry.fragment << 3 | entry.more << 4
+        bits |= timed << 5
         _put(out, entry.rec - need)
         _put(out, entry.pos)
         _put(out, bits)
         _put(out, max(base_ms - entry.last_ms, 0))
         if entry.cut:
             _put(out, entry.flags)
+        if timed:
             _put(out, entry.ts + (1 << 63))
     return base64.b85encode(bytes(out)).decode()
 
@@ -180,6 +188,7 @@ def unpack(text: str, *, need: int, base_ms: int) -> list[CarryEntry]:
         flags, ts = 0, 1 << 63
         if bits & 4:
             flags, place = _get(data, place)
+        if bits & 36:  # commits of before bit 5: only what was cut has a time
             ts, place = _get(data, place)
         found.append(
             CarryEntry(
@@ -190,7 +199,7 @@ def unpack(text: str, *, need: int, base_ms: int) -> list[CarryEntry]:
                 cut=bool(bits & 4),
                 ts=ts - (1 << 63),
                 fragment=bool(bits & 8),
-                mid_more=bool(bits & 16),
+                more=bool(bits & 16),
                 flags=flags,
             )
         )

@@ -5,10 +5,9 @@ newline, and nothing else says so. The content is unescaped, so it lives in a bu
 A line that is not such an object keeps its bytes and becomes a RAW line.
 """
 
-import json
-
 import numpy as np
 
+from pipeline.contract.documents import read_json
 from pipeline.stages.lines import STDERR, STDOUT, Parsed, Text, raw_lines
 from pipeline.stages.timestamps import parse_rfc3339
 
@@ -37,8 +36,8 @@ def parse_docker(text: Text) -> Parsed:
 
 def _entry(line: bytes) -> tuple[bytes, int, int] | None:
     try:
-        document = json.loads(line)
-    except (ValueError, RecursionError):
+        document = read_json(line)
+    except ValueError:
         return None
     if not isinstance(document, dict):
         return None

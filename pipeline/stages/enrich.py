@@ -1,4 +1,5 @@
-"""Pod versions -> what rows need of them. Joined once per chunk, never per line.
+"""Pod versions and log configurations -> what rows need of them. Joined once per chunk, never per
+line.
 
 A table of the newest versions per pod, in memory. A chunk names the version that its collector
 knew when it read the bytes; that version is taken if it is here. The pods topic is compacted,
@@ -11,11 +12,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.contract.record import PodVersion, Source
-from pipeline.stages.multiline import PATTERNS
+from pipeline.logconfig.claims import Claim, Rank, Wishes
+from pipeline.logconfig.precedence import resolve
+from pipeline.logconfig.reading import settings
+from pipeline.logconfig.wishes import object_wishes, pod_wishes
+from pipeline.stages.configs import ConfigTable
+from pipeline.stages.multiline import OFF
 from pipeline.stages.rows import PodView
+from pipeline.stages.treatment import multiline_of, treatment
 
-ANNOTATION = "kubeledger.io/multiline"
 _KEPT_VERSIONS = 8
+_KEPT_VIEWS = 50_000
+_Key = tuple[str, str, str, str, int, int, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +44,22 @@ class MultilineRule:
 
 
 class PodTable:
-    """Pod versions by uid. Bounded: beyond `limit` pods, the one longest untouched goes."""
+    """Pod versions by uid. Bounded: beyond `limit` pods, the one longest untouched goes. Views are
+    kept, so that chunks that are treated alike share one object."""
 
-    def __init__(self, rules: Sequence[MultilineRule] = (), *, limit: int = 100_000) -> None:
+    def __init__(
+        self,
+        rules: Sequence[MultilineRule] = (),
+        *,
+        configs: ConfigTable | None = None,
+        limit: int = 100_000,
+    ) -> None:
+        self.configs = configs or ConfigTable()
         self._pods: OrderedDict[str, dict[int, PodVersion]] = OrderedDict()
         self._rules = tuple(rules)
         self._limit = limit
+        self._views: dict[_Key, PodView] = {}
+        self._epochs = 0
 
     def add(self, pod: PodVersion) -> bool:
         """False if this version was here already."""
@@ -60,13 +78,42 @@ class PodTable:
         """Is there anything better to wait for? Not for files that belong to no pod."""
         return not uid or version == 0 or self._find(uid, version) is not None
 
-    def view(self, source: Source, version: int) -> PodView:
-        """What rows of this file get. Version 0: the newest known, if any."""
-        pod = self._find(source.uid, version) if source.uid else None
-        pattern = self._pattern(source, pod)
-        if pod is None:
-            return PodView(pattern=pattern)
-        return PodView(pod.workload, enriched=True, pattern=pattern)
+    def view(self, source: Source, version: int, at_ms: int) -> PodView:
+        """What rows of this file get that was read at `at_ms`. Version 0: the newest known, if
+        any. Host files are nobody's to configure."""
+        if not source.uid:
+            return PodView(pattern=self._rule(source))
+        pod = self._find(source.uid, version)
+        if self._epochs != self.configs.epochs or len(self._views) > _KEPT_VIEWS:
+            self._views.clear()
+            self._epochs = self.configs.epochs
+        moment = self.configs.moment(at_ms)
+        known = pod.version if pod is not None else -1
+        share = self.configs.share(source.namespace, at_ms)
+        key = (source.uid, source.pod, source.container, source.file, known, moment, share)
+        found = self._views.get(key)
+        if found is None:
+            found = self._views[key] = self._made(source, pod, moment, share)
+        return found
+
+    def _made(self, source: Source, pod: PodVersion | None, moment: int, share: float) -> PodView:
+        """Of a pod that is not known count the objects that ask for no label."""
+        bare = pod or PodVersion(source.uid, source.pod, source.namespace, source.node, 0)
+        wishes = pod_wishes(bare, source.container)
+        valid = self.configs.valid(moment)
+        wishes += object_wishes(valid, bare, source.container, source.file)
+        pattern = self._rule(source)
+        if pattern:
+            rule = settings(multiline={"trace": pattern})
+            wishes += Wishes([Claim(Rank.PROCESSOR, "log processor's configuration", rule)])
+        wished = multiline_of(resolve(wishes.claims)) or OFF
+        made = treatment(wishes.claims, wishes.problems, file=source.file, share=share)
+        return PodView(
+            pod.workload if pod is not None else "",
+            enriched=pod is not None,
+            pattern="" if wished == OFF else wished,
+            treatment=made,
+        )
 
     def _find(self, uid: str, version: int) -> PodVersion | None:
         versions = self._pods.get(uid)
@@ -76,11 +123,6 @@ class PodTable:
             return versions[max(versions)]
         return versions.get(min((v for v in versions if v >= version), default=0))
 
-    def _pattern(self, source: Source, pod: PodVersion | None) -> str:
-        """The container's annotation, the pod's, then the first rule that matches. A word that
-        is no pattern (`off`) means none, also against a rule."""
-        notes = pod.annotations if pod is not None else {}
-        wish = notes.get(f"{ANNOTATION}.{source.container}", notes.get(ANNOTATION))
-        if wish is None:
-            wish = next((r.pattern for r in self._rules if r.matches(source)), "")
-        return wish if wish in PATTERNS else ""
+    def _rule(self, source: Source) -> str:
+        """The first of the processor's own rules that matches."""
+        return next((rule.pattern for rule in self._rules if rule.matches(source)), "")

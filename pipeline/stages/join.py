@@ -8,7 +8,7 @@ position, stream and tag decide what is joined, and a row is cut at an exact byt
 
 import numpy as np
 
-from pipeline.contract.tables import UNPARSED
+from pipeline.contract.tables import LEVEL_SHIFT, UNPARSED
 from pipeline.stages.lines import RAW, STDOUT, Ints, Lines, Mask
 from pipeline.stages.pieces import PieceChunk
 from pipeline.stages.rows import Rows, concat
@@ -79,7 +79,7 @@ def _direct(lines: Lines, chunks: list[PieceChunk]) -> Rows:
     return Rows(
         ts=parsed.ts,
         stream=np.where(raw, np.uint8(STDOUT), parsed.stream),
-        flags=raw.astype(np.uint8) * np.uint8(UNPARSED),
+        flags=raw.astype(np.uint8) * np.uint8(UNPARSED) | parsed.level << np.uint8(LEVEL_SHIFT),
         off=lines.start,
         nbytes=lines.size,
         interleaved=np.zeros(len(lines), np.int64),
@@ -92,6 +92,7 @@ def _direct(lines: Lines, chunks: list[PieceChunk]) -> Rows:
 def _give(lines: Lines, chunks: list[PieceChunk], i: int, weaver: Weaver) -> None:
     parsed, chunk = lines.parsed, chunks[lines.chunk[i]]
     begin, end, start = int(parsed.begin[i]), int(parsed.end[i]), int(lines.start[i])
+    lead = chunk.lead if start < chunk.lead_stop else None
     weaver.line(
         Part(
             chunk=chunk,
@@ -102,6 +103,8 @@ def _give(lines: Lines, chunks: list[PieceChunk], i: int, weaver: Weaver) -> Non
             stream=int(parsed.stream[i]),
             more=bool(parsed.more[i]),
             body=parsed.text[begin:end],
-            fragment=start < chunk.lead_stop,
+            fragment=lead is not None,
+            fragment_more=lead is not None and lead.more,
+            level=int(parsed.level[i]),
         )
     )

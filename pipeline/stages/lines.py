@@ -43,6 +43,7 @@ class Parsed:
     more: Mask  # the content goes on in the next line of the same stream
     begin: Ints
     end: Ints
+    level: Bytes8  # index into the contract's LEVELS; 0 where only the content may say it
 
 
 def raw_lines(text: Text) -> Parsed:
@@ -55,6 +56,7 @@ def raw_lines(text: Text) -> Parsed:
         more=np.zeros(count, np.bool_),
         begin=text.starts.copy(),
         end=text.ends.copy(),
+        level=np.zeros(count, np.uint8),
     )
 
 
@@ -90,7 +92,15 @@ class Lines:
 
     def select(self, keep: Mask) -> "Lines":
         p = self.parsed
-        kept = Parsed(p.text, p.ts[keep], p.stream[keep], p.more[keep], p.begin[keep], p.end[keep])
+        kept = Parsed(
+            p.text,
+            p.ts[keep],
+            p.stream[keep],
+            p.more[keep],
+            p.begin[keep],
+            p.end[keep],
+            p.level[keep],
+        )
         return Lines(
             kept,
             self.chunk[keep],

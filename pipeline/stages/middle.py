@@ -1,13 +1,14 @@
 """Lines that stop in one chunk and go on in another: what a file must know to go on right.
 
-Normally a line's own `Open` state says it. Two cases need help: a carry that is rebuilt after
-a cut (the line's header is out of reach), and a line that was left out because the store has it
-(its rest must still find its stream).
+Normally a line's own `Open` state says it. Three cases need help: a carry that is rebuilt after
+a cut (the line's header is out of reach), a line that was left out because the store has it
+(its rest must still find its stream), and a dead letter that holds only the rest of a line.
 """
 
 from pipeline.contract.record import STARTS_MID_LINE, Chunk
 from pipeline.stages.carry import CarryEntry, FileState, Open
-from pipeline.stages.pieces import PieceChunk
+from pipeline.stages.lines import RAW
+from pipeline.stages.pieces import PieceChunk, first_time
 
 
 def expect(file: FileState, event: Chunk, entry: CarryEntry) -> None:
@@ -19,6 +20,8 @@ def expect(file: FileState, event: Chunk, entry: CarryEntry) -> None:
     if entry.fragment and not event.flags & STARTS_MID_LINE:
         file.next = max(file.next, first)  # the chunk was cut there the first time, too
     file.only[entry.stream] = first
+    if entry.stream == RAW and entry.ts:
+        file.last_ts = entry.ts
     if entry.cut:
         file.open[entry.stream] = Open(
             entry.ts,
@@ -29,13 +32,20 @@ def expect(file: FileState, event: Chunk, entry: CarryEntry) -> None:
             entry.flags,
             cut=True,
             fragment=entry.fragment,
+            fragment_more=entry.more,
             mid=entry.fragment,
-            mid_more=entry.mid_more,
+            mid_more=entry.more,
             end=first,
             end_rec=entry.rec,
             end_pos=entry.pos,
             end_fragment=entry.fragment,
         )
+
+
+def expect_rest(file: FileState, rec: int, event: Chunk, stream: int) -> None:
+    """This chunk begins in the middle of a line of `stream`, and nothing before it is known."""
+    ts, start = first_time(event), event.offset
+    file.open[stream] = Open(ts, stream, start, rec, 0, cut=True, mid=True, end=start)
 
 
 def follow_middle(chunk: PieceChunk, now_ms: int) -> None:

@@ -7,7 +7,10 @@ that does not continue it, when it reaches a bound, or when its time is over.
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
+from pipeline.logconfig.patterns import compiled
 from pipeline.stages.carry import Group, Row
 
 PATTERNS = ("java", "python", "go", "dotnet", "auto")
@@ -26,7 +29,7 @@ class Pattern:
     `last`: continues an opened group after an indented line, at the left margin (Python's
     `ValueError: ...`)."""
 
-    starts: re.Pattern[bytes]
+    starts: Any  # re.Pattern[bytes], or what people wrote, which is RE2
     inside: re.Pattern[bytes]
     opener: re.Pattern[bytes]
     traced: re.Pattern[bytes]
@@ -81,18 +84,30 @@ _RULES = {
 }
 
 
+OFF = "off"  # none, said explicitly
+START = "start:"  # and then a regular expression: a record begins where it matches
+
+
+@lru_cache(maxsize=1024)
+def _rules(pattern: str) -> tuple[Pattern, ...]:
+    if not pattern.startswith(START):
+        return _RULES[pattern]
+    begins = compiled(pattern.removeprefix(START))
+    return (Pattern(begins, re.compile(rb""), _NEVER, _NEVER, _NEVER),)
+
+
 def opens_trace(pattern: str, body: bytes) -> bool:
     """Does a trace begin at this line?"""
     head = body[:_HEAD]
-    return any(rule.starts.match(head) or rule.opener.match(head) for rule in _RULES[pattern])
+    return any(rule.starts.match(head) or rule.opener.match(head) for rule in _rules(pattern))
 
 
 def continues(pattern: str, group: Group, body: bytes) -> bool:
     """Does this line belong to the group?"""
     head = body[:_HEAD]
-    if any(rule.starts.match(head) for rule in _RULES[pattern]):
+    if any(rule.starts.match(head) for rule in _rules(pattern)):
         return False
-    for rule in _RULES[pattern]:
+    for rule in _rules(pattern):
         if rule.inside.match(head):
             return True
         if not group.opened:

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pipeline.contract.record import CRI, DOCKER, Chunk
+from pipeline.contract.record import CRI, DOCKER, JOURNAL, Chunk
 from pipeline.stages.carry import FileState
 from pipeline.stages.cover import Cover
 from pipeline.stages.cri import parse_cri
 from pipeline.stages.docker import parse_docker
-from pipeline.stages.lines import NO_TIME, PAD, STDOUT, Lines, Parsed, Text, find_lines
+from pipeline.stages.journal import parse_journal
+from pipeline.stages.lines import NO_TIME, PAD, RAW, Lines, Parsed, Text, find_lines
 from pipeline.stages.plain import parse_plain
 from pipeline.stages.timestamps import parse_rfc3339
 
@@ -99,7 +100,7 @@ class Piece:
                 parsed.more[stop - 1] = True
             first = stop
         self._fill_times(parsed)
-        linear = self.format != DOCKER
+        linear = self.format not in (DOCKER, JOURNAL)
         start = text.starts + np.repeat(shift, counts)
         return Lines(parsed, index, start, text.starts, size, linear)
 
@@ -108,6 +109,8 @@ class Piece:
             return parse_cri(text)
         if self.format == DOCKER:
             return parse_docker(text)
+        if self.format == JOURNAL:
+            return parse_journal(text)
         return parse_plain(text, self.chunks[0].event.read_ms * 1_000_000)
 
     def _fill_times(self, parsed: Parsed) -> None:
@@ -137,14 +140,20 @@ def _time_before(chunk: PieceChunk) -> int:
         return chunk.file.last_ts
     if chunk.lead is not None and chunk.lead.ts is not None:
         return chunk.lead.ts
-    first = parse_rfc3339(chunk.event.first_ts.encode("utf-8", "replace"))
-    return chunk.event.read_ms * 1_000_000 if first is None else first
+    return first_time(chunk.event)
+
+
+def first_time(event: Chunk) -> int:
+    """The time that stands first in a chunk, as its collector says; else when it was read."""
+    first = parse_rfc3339(event.first_ts.encode("utf-8", "replace"))
+    return event.read_ms * 1_000_000 if first is None else first
 
 
 def lead_of(file: FileState) -> Lead:
-    """For a chunk that begins in the middle of a line. When the line is not known any more, the
-    rest of it is stored as stdout, flagged."""
+    """For a chunk that begins in the middle of a line. The rest of a line that is not known (any
+    more, or while a carry is rebuilt that does not hold it) is RAW: taken for one of stdout, it
+    would complete an open line of stdout that is not its own."""
     middle = file.middle()
     if middle is None:
-        return Lead(STDOUT, None, more=False)
+        return Lead(RAW, None, more=False)
     return Lead(middle.stream, middle.ts, middle.mid_more)

@@ -1,14 +1,16 @@
 """Plain host files -> columns: whole lines, with the time taken from well-known prefixes.
 
 klog (`I0314 11:10:13.909915`), syslog (`Jan  4 11:56:31`) and RFC 3339 at the start of a line,
-or inside containerd's logfmt (`time="..."`). Formats without a year get the one nearest to when
-the line was read. A line without a time gets the one of the line before it (join.py).
+inside containerd's logfmt (`time="..."`), or in JSON (klog's `ts`, logrus' `time`). Formats
+without a year get the one nearest to when the line was read, those without a zone are read as
+UTC. A line without a time gets the one of the line before it (join.py).
 """
 
 from pipeline.stages.lines import STDOUT, Parsed, Text, raw_lines
-from pipeline.stages.timestamps import parse_klog, parse_rfc3339, parse_syslog
+from pipeline.stages.timestamps import parse_json, parse_klog, parse_rfc3339, parse_syslog
 
 _LOGFMT = b'time="'
+_JSON_BYTES = 8 * 1024  # logrus puts its time at the end of the line
 
 
 def parse_plain(text: Text, near_ns: int) -> Parsed:
@@ -17,7 +19,10 @@ def parse_plain(text: Text, near_ns: int) -> Parsed:
     parsed.stream.fill(STDOUT)
     pairs = zip(text.starts.tolist(), text.ends.tolist(), strict=True)
     for i, (start, end) in enumerate(pairs):
-        ts = _time(text.buffer[start : min(end, start + 64)], near_ns)
+        if text.buffer[start : start + 1] == b"{":
+            ts = parse_json(text.buffer[start : min(end, start + _JSON_BYTES)])
+        else:
+            ts = _time(text.buffer[start : min(end, start + 64)], near_ns)
         if ts is not None:
             parsed.ts[i] = ts
     return parsed

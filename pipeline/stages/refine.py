@@ -17,7 +17,8 @@ from pipeline.contract.record import STARTS_MID_LINE, UNTERMINATED, Chunk, FileE
 from pipeline.stages.carry import CarryEntry, FileState, entries, pack
 from pipeline.stages.cover import Cover, StoredRow, drop_before, uncovered
 from pipeline.stages.join import join
-from pipeline.stages.middle import expect, follow_middle
+from pipeline.stages.lines import STDERR, STDOUT
+from pipeline.stages.middle import expect, expect_rest, follow_middle
 from pipeline.stages.pieces import PIECE_BYTES, Piece, PieceChunk, lead_of
 from pipeline.stages.rows import Origins, PodView, Rows, concat
 from pipeline.stages.weaver import Weaver
@@ -90,13 +91,24 @@ class Refinery:
         self._add(file, rec, event, raw, pod, cover, skip)
 
     def replayed(
-        self, rec: int, event: Chunk, raw: bytes, pod: PodView, cover: Cover
+        self,
+        rec: int,
+        event: Chunk,
+        raw: bytes,
+        pod: PodView,
+        cover: Cover,
+        stream: int | None = None,
     ) -> list[StoredRow]:
-        """A chunk out of its order, put back from the dead letters: it stands alone. Returns
-        which bytes its rows hold."""
+        """A chunk out of its order, put back from the dead letters: it stands alone. With
+        `stream` it is one refused row, and only lines of that stream are meant. Returns which
+        bytes its rows hold."""
         self._flush()
         before = len(self._parts)
         file = FileState(event.file_id, event.source, next=event.offset)
+        if stream is not None:
+            cover = cover.only(stream)
+            if stream in (STDOUT, STDERR) and event.flags & STARTS_MID_LINE:
+                expect_rest(file, rec, event, stream)
         if raw:
             self._add(file, rec, event, raw, pod, cover, 0)
         self._flush()

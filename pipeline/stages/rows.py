@@ -5,13 +5,14 @@ the same for all rows of a chunk is kept once.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.contract.record import Source
 from pipeline.stages.lines import Bytes8, Ints
+from pipeline.stages.treatment import Treatment
 
 
 @dataclass(slots=True)
@@ -27,6 +28,8 @@ class Rows:
     ko: Ints
     origin: Ints
     bodies: list[bytes]
+    weight: NDArray[np.float64] | None = None  # None: each stands for itself
+    fields: list[bytes] | None = None  # JSON objects, or nothing
 
     def __len__(self) -> int:
         return len(self.bodies)
@@ -52,6 +55,8 @@ class Rows:
             self.ko[order],
             self.origin[order],
             list(map(self.bodies.__getitem__, order.tolist())),
+            self.weight[order] if self.weight is not None else None,
+            [self.fields[i] for i in order.tolist()] if self.fields is not None else None,
         )
 
 
@@ -82,7 +87,7 @@ class RowList:
 
 
 def concat(parts: Sequence[Rows]) -> Rows:
-    """One after the other."""
+    """One after the other, as the join gives them: without weights and fields."""
     if len(parts) == 1:
         return parts[0]
     if not parts:
@@ -105,11 +110,19 @@ def concat(parts: Sequence[Rows]) -> Rows:
 
 @dataclass(frozen=True, slots=True)
 class PodView:
-    """What rows and rules need of a pod version. `pattern` is the multiline pattern, or ""."""
+    """What rows and rules need of a pod version. `pattern` is the multiline pattern, or "";
+    `treatment` None: nothing is wished."""
 
     workload: str = ""
     enriched: bool = False
     pattern: str = ""
+    treatment: Treatment | None = None
+
+    def unshed(self) -> "PodView":
+        """The same, storing every line."""
+        if self.treatment is None:
+            return self
+        return replace(self, treatment=self.treatment.unshed())
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,9 @@ _RFC3339 = re.compile(
 )
 _KLOG = re.compile(rb"[IWEF](\d\d)(\d\d) (\d\d):(\d\d):(\d\d)\.(\d{6}) ")
 _SYSLOG = re.compile(rb"([A-Z][a-z]{2}) ([ \d]\d) (\d\d):(\d\d):(\d\d) ")
+_JSON = re.compile(
+    rb'"(?:ts|time|timestamp|@timestamp)":(?:"([^"]{20,40})"|(\d{9,14})(?:\.(\d{1,9}))?[,}])'
+)
 _MONTHS = {name.encode(): number for number, name in enumerate(calendar.month_abbr) if name}
 
 
@@ -82,6 +85,19 @@ def parse_syslog(text: bytes, near_ns: int) -> int | None:
         return None
     day, hour, minute, second = (int(part) for part in found.groups()[1:])
     return _nearest(month, day, (hour, minute, second), near_ns, 0)
+
+
+def parse_json(text: bytes) -> int | None:
+    """The time inside a JSON line: RFC 3339, or a Unix time in seconds or (klog) milliseconds."""
+    found = _JSON.search(text)
+    if found is None:
+        return None
+    words, whole, fraction = found.groups()
+    if words is not None:
+        return parse_rfc3339(words, prefix=True)
+    unit = SECOND_NS // 1000 if len(whole) > 11 else SECOND_NS
+    ts = int(whole) * unit + int((fraction or b"").ljust(9, b"0")) * unit // SECOND_NS
+    return ts if 1970 + ts // (SECOND_NS * 31_556_952) in _YEARS else None
 
 
 def _nearest(

@@ -6,7 +6,7 @@ Invariant: every raw byte that was given to `line` is either in a row that was p
 
 from dataclasses import dataclass
 
-from pipeline.contract.tables import CONTINUES, MULTILINE, PARTIAL, UNPARSED
+from pipeline.contract.tables import CONTINUES, LEVEL_SHIFT, MULTILINE, PARTIAL, UNPARSED
 from pipeline.stages import multiline
 from pipeline.stages.carry import FileState, Open, Row
 from pipeline.stages.lines import RAW, STDOUT
@@ -30,6 +30,8 @@ class Part:
     more: bool
     body: bytes
     fragment: bool  # it is the headerless first line of its chunk
+    fragment_more: bool  # and the raw line that it ends, or goes on with, is a `P`
+    level: int = 0  # see Parsed
 
 
 class Weaver:
@@ -51,6 +53,7 @@ class Weaver:
         if line is None:
             flags = UNPARSED if part.stream == RAW else 0
             flags |= (UNPARSED | CONTINUES) if part.fragment else 0
+            flags |= part.level << LEVEL_SHIFT
             line = file.open[part.stream] = Open(part.ts, part.stream, 0, 0, 0, flags)
         self._append(line, part)
         if not part.more:
@@ -90,7 +93,8 @@ class Weaver:
         """Put out what there is; the row goes on at file position `place` of this part."""
         chunk = part.chunk
         self._emit(chunk.file, line.row(PARTIAL), chunk.rec, chunk.origin)
-        line.restart(chunk.rec, place - chunk.event.offset, place, fragment=part.fragment)
+        pos, more = place - chunk.event.offset, part.fragment_more
+        line.restart(chunk.rec, pos, place, fragment=part.fragment, more=more)
 
     def close_file(self, file: FileState, ko: int, origin: int) -> None:
         """Put out all that is unfinished, for example because the file ended."""
@@ -106,7 +110,8 @@ class Weaver:
             if line.nbytes:
                 self._emit(file, line.row(PARTIAL), ko, origin)
             if line.mid and line.nbytes:
-                line.restart(line.end_rec, line.end_pos, line.end, fragment=line.end_fragment)
+                inside, more = line.end_fragment, line.end_fragment and line.mid_more
+                line.restart(line.end_rec, line.end_pos, line.end, fragment=inside, more=more)
             else:
                 del file.open[stream]
         self._close_group(file, stream, ko, origin)
@@ -149,4 +154,4 @@ class Weaver:
 def _place(line: Open, part: Part, start: int) -> None:
     """The first part of a row says where the row is."""
     line.rec, line.pos, line.off = part.chunk.rec, start - part.chunk.event.offset, start
-    line.fragment = part.fragment
+    line.fragment, line.fragment_more = part.fragment, part.fragment_more

@@ -1,0 +1,101 @@
+"""What people have -> LogConfig and ClusterLogConfig objects, and what that leaves out.
+
+AliyunLogConfig and pipeline objects become ClusterLogConfigs, because they are for the whole
+cluster. What pods and workloads say in annotations and variables becomes a LogConfig of their
+namespace for their labels.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from pipeline.contract.record import PodVersion
+from pipeline.contract.wishes import OWN
+from pipeline.logconfig.claims import Problem
+from pipeline.logconfig.manifest import pod_in
+from pipeline.logconfig.objects import is_config, origin, read_object
+from pipeline.logconfig.precedence import resolve
+from pipeline.logconfig.spec import CLUSTER, GROUP, NAMESPACED, VERSION, LogConfigSpec, Selector
+from pipeline.logconfig.wishes import pod_wishes
+
+Object = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Conversion:
+    objects: list[Object] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    notes: list[Problem] = field(default_factory=list)
+
+
+def convert(documents: Iterable[Mapping[str, Any]]) -> Conversion:
+    """Objects of other kinds are passed over. LogConfigs stay as they are."""
+    done = Conversion()
+    for document in documents:
+        if is_config(document):
+            _config(document, done)
+        elif (pod := pod_in(document)) is not None:
+            _pod(str(document.get("kind")), pod, done)
+    return done
+
+
+def _config(document: Mapping[str, Any], done: Conversion) -> None:
+    if document.get("kind") in (NAMESPACED, CLUSTER):
+        done.objects.append(dict(document))
+        return
+    found = read_object(document)
+    done.problems += found.problems
+    done.notes += found.notes
+    many = len(found.specs) > 1
+    for number, spec in enumerate(found.specs, 1):
+        name = f"{found.name}-{number}" if many else found.name
+        done.objects.append(_object(CLUSTER, "", name, spec))
+
+
+def _pod(kind: str, pod: PodVersion, done: Conversion) -> None:
+    where = origin(kind, pod.namespace, pod.name)
+    own = {name: text for name, text in pod.annotations.items() if name.startswith(OWN)}
+    containers = list(pod.images)
+    for container in containers:
+        wishes = pod_wishes(pod, container)
+        if not wishes.claims and not wishes.problems and not wishes.notes:
+            continue
+        done.problems += [Problem(where, str(problem)) for problem in wishes.problems]
+        done.notes += [Problem(where, str(note)) for note in wishes.notes]
+        effective = resolve(wishes.claims)
+        if not effective.decisions:
+            continue
+        if not pod.labels:
+            text = "it has no labels that a LogConfig could select; its annotations stay better"
+            done.problems.append(Problem(where, text))
+            continue
+        try:
+            chosen = Selector(match_labels=pod.labels, containers=(container,))
+        except ValidationError as error:  # labels that the API server would not take either
+            wrong = error.errors(include_url=False, include_context=False)[0]["msg"]
+            text = f"container {container!r:.80}: its labels and name make no selector: {wrong}"
+            done.problems.append(Problem(where, text))
+            continue
+        values = {name: decision.value for name, decision in effective.decisions.items()}
+        spec = LogConfigSpec.model_construct(selector=chosen, **values)
+        name = f"{pod.name}-{container}" if len(containers) > 1 else pod.name
+        done.objects.append(_object(NAMESPACED, pod.namespace, name, spec))
+    if own and done.objects:
+        text = f"{', '.join(sorted(own))}: outranks a LogConfig for as long as it is there"
+        done.notes.append(Problem(where, text))
+
+
+def _object(kind: str, namespace: str, name: str, spec: LogConfigSpec) -> Object:
+    meta = {"name": name} | ({"namespace": namespace} if namespace else {})
+    body = spec.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)
+    return {"apiVersion": f"{GROUP}/{VERSION}", "kind": kind, "metadata": meta, "spec": _full(body)}
+
+
+def _full(value: Any) -> Any:
+    """Without what is empty."""
+    if isinstance(value, dict):
+        inner = {name: _full(one) for name, one in value.items()}
+        return {name: one for name, one in inner.items() if one not in ({}, [], None)}
+    return [_full(one) for one in value] if isinstance(value, list) else value

@@ -1,0 +1,66 @@
+"""YAML or JSON files with Kubernetes objects in them; a place in a document has a line."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline.base.errors import UsageError
+from pipeline.logconfig.reading import Path as Place
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One object of a file. `lines` finds where a key is written."""
+
+    path: Path
+    value: Mapping[str, Any]
+    node: yaml.Node
+
+    def line(self, place: Place) -> int:
+        """The line (from 1) of the deepest part of the place that is there."""
+        node = self.node
+        line = node.start_mark.line + 1
+        for part in place:
+            found = _step(node, part)
+            if found is None:
+                break
+            line, node = found
+        return line
+
+
+def _step(node: yaml.Node, part: str | int) -> tuple[int, yaml.Node] | None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == str(part):
+                return key.start_mark.line + 1, value
+        return None
+    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        return node.value[part].start_mark.line + 1, node.value[part]
+    return None
+
+
+def documents(path: Path) -> Iterator[Document]:
+    """The objects of a file, those of a List singly. Raises UsageError."""
+    try:
+        text = path.read_text("utf-8")
+        loaded = list(yaml.safe_load_all(text))
+        nodes = [node for node in yaml.compose_all(text, yaml.SafeLoader) if node is not None]
+    except OSError as error:
+        raise UsageError(f"{path}: cannot read it: {error.strerror}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UsageError(f"{path}: not valid YAML: {error}") from None
+    for value, node in zip((v for v in loaded if v is not None), nodes, strict=False):
+        if not isinstance(value, dict):
+            continue
+        items = value.get("items")
+        if str(value.get("kind", "")).endswith("List") and isinstance(items, list):
+            found = _step(node, "items")
+            for number, item in enumerate(items):
+                inner = _step(found[1], number) if found else None
+                if isinstance(item, dict) and inner:
+                    yield Document(path, item, inner[1])
+        else:
+            yield Document(path, value, node)
