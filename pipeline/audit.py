@@ -1,18 +1,20 @@
 """`kubeledger audit`: is every byte of every file stored once, or named as missing?
 
-Plain SQL over `logs`, `files`, `gaps` and `dead_letters`. Per file (all in uncompressed bytes):
+Plain SQL over `logs`, `files`, `gaps`, `shed` and `dead_letters`. Per file (in uncompressed bytes):
 
   expected     final size from the collector's end record; for a file still open, the end of the
                last stored row
   stored       sum(nbytes) of its rows
   explained    bytes inside the union of its gap records and dead letters that are not stored
-  unexplained  expected - stored - explained, when positive
+  shed         bytes of lines that are not stored by the wish of their configuration
+  unexplained  expected - stored - shed - explained, when positive
   duplicates   rows minus distinct offsets; a sum that is too large counts as one as well
 
   exact        false when the file was gone at the collector's next look: what was written behind
                `expected` in between is missing, and nobody knows how much it was
 
-  expired      bytes before the first row that is still there, of a file opened so long ago that
+  expired      bytes of rows that were kept for a short time and are gone (table `expiring`); or
+               bytes before the first row that is still there, of a file opened so long ago that
                its first rows may be past the table's retention; not expected any more
 
 The sum alone could hide one hole behind one repeat, the distinct offsets show the repeat.
@@ -24,6 +26,7 @@ are therefore asked for again after `settle_s`; only what stays is reported.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import date, timedelta
 from typing import Any
 
 from pipeline.base.clock import Clock
@@ -32,14 +35,16 @@ from pipeline.store.protocol import Store
 _FILES = """
 WITH
   touched AS (
-    SELECT DISTINCT file_id FROM {db}.logs WHERE ts >= {{since:DateTime64(9, 'UTC')}}
+    SELECT DISTINCT file_id FROM {db}.logs WHERE ts >= {{since:DateTime64(9, 'UTC')}} {of_node}
     UNION DISTINCT
-    SELECT DISTINCT file_id FROM {db}.files WHERE ts >= {{since:DateTime64(9, 'UTC')}}
+    SELECT DISTINCT file_id FROM {db}.files WHERE ts >= {{since:DateTime64(9, 'UTC')}} {of_node}
     UNION DISTINCT
-    SELECT DISTINCT file_id FROM {db}.gaps WHERE ts >= {{since:DateTime64(9, 'UTC')}}
+    SELECT DISTINCT file_id FROM {db}.gaps WHERE ts >= {{since:DateTime64(9, 'UTC')}} {of_node}
+    UNION DISTINCT
+    SELECT DISTINCT file_id FROM {db}.shed WHERE ts >= {{since:DateTime64(9, 'UTC')}} {of_node}
     UNION DISTINCT
     SELECT DISTINCT file_id FROM {db}.dead_letters
-    WHERE ts >= {{since:DateTime64(9, 'UTC')}} AND file_id != 0
+    WHERE ts >= {{since:DateTime64(9, 'UTC')}} AND file_id != 0 {of_nodes_files}
   ),
   stored AS (
     SELECT file_id, count() AS row_count, uniqExact(off) AS offsets, sum(nbytes) AS bytes,
@@ -55,6 +60,12 @@ WITH
            anyLast(path) AS path, any(node) AS node, any(namespace) AS namespace,
            any(pod) AS pod, any(container) AS container
     FROM {db}.files AS f WHERE file_id IN (SELECT file_id FROM touched) GROUP BY file_id
+  ),
+  unwanted AS (
+    SELECT file_id, sum(x.bytes) AS bytes, max(x.high) AS high, groupUniqArray(x.reason) AS why,
+           any(node) AS node, any(namespace) AS namespace, any(pod) AS pod,
+           any(container) AS container, any(path) AS path
+    FROM {db}.shed AS x WHERE file_id IN (SELECT file_id FROM touched) GROUP BY file_id
   ),
   missing AS (
     SELECT file_id, start AS low, stop AS high, reason FROM {db}.gaps
@@ -78,6 +89,15 @@ WITH
     WHERE l.off >= h.low AND l.off < h.high
     GROUP BY h.file_id, h.low
   ),
+  lapsing AS (
+    SELECT file_id, sum(bytes) AS bytes FROM {db}.expiring
+    WHERE day < {{short:Date}} AND file_id IN (SELECT file_id FROM touched) GROUP BY file_id
+  ),
+  lingering AS (
+    SELECT file_id, sum(nbytes) AS bytes FROM {db}.logs
+    WHERE retention = 'short' AND toDate(ts) < {{short:Date}}
+      AND file_id IN (SELECT file_id FROM lapsing) GROUP BY file_id
+  ),
   explained AS (
     SELECT h.file_id AS file_id,
            sum(greatest(toInt64(h.high - h.low) - toInt64(coalesce(f.bytes, 0)), 0)) AS bytes,
@@ -88,13 +108,17 @@ WITH
   )
 SELECT
   lower(leftPad(hex(t.file_id), 16, '0')) AS file,
-  if(s.node != '', s.node, a.node) AS node,
-  if(s.namespace != '', s.namespace, a.namespace) AS namespace,
-  if(s.pod != '', s.pod, a.pod) AS pod,
-  if(s.container != '', s.container, a.container) AS container,
-  a.path AS path,
+  multiIf(s.node != '', s.node, a.node != '', a.node, u.node) AS node,
+  multiIf(s.namespace != '', s.namespace, a.namespace != '', a.namespace, u.namespace)
+    AS namespace,
+  multiIf(s.pod != '', s.pod, a.pod != '', a.pod, u.pod) AS pod,
+  multiIf(s.container != '', s.container, a.container != '', a.container, u.container)
+    AS container,
+  if(a.path != '', a.path, u.path) AS path,
   a.ends > 0 AS ended,
-  if(a.ends > 0, greatest(a.size, s.high), s.high) AS expected,
+  greatest(if(a.ends > 0, a.size, 0), s.high, u.high) AS expected,
+  u.bytes AS shed,
+  u.why AS shed_reasons,
   s.bytes AS stored,
   s.row_count AS row_count,
   e.bytes AS explained,
@@ -102,14 +126,22 @@ SELECT
   s.row_count - s.offsets AS repeats,
   a.ends = 0 OR a.exact > 0 AS exact,
   a.opens > 0 AND a.opened < {{horizon:DateTime64(3, 'UTC')}} AS old,
-  s.low AS low
+  s.low AS low,
+  toInt64(p.bytes) - toInt64(g.bytes) AS lapsed
 FROM touched AS t
 LEFT JOIN stored AS s ON t.file_id = s.file_id
 LEFT JOIN announced AS a ON t.file_id = a.file_id
+LEFT JOIN unwanted AS u ON t.file_id = u.file_id
 LEFT JOIN explained AS e ON t.file_id = e.file_id
+LEFT JOIN lapsing AS p ON t.file_id = p.file_id
+LEFT JOIN lingering AS g ON t.file_id = g.file_id
 ORDER BY namespace, pod, container, path, file
 SETTINGS use_query_condition_cache = 0
 """
+
+# Dead letters do not say their node; the announcement of their file does.
+_OF_NODE = "AND node = {node:String}"
+_OF_NODES_FILES = "AND file_id IN (SELECT file_id FROM {db}.files WHERE node = {{node:String}})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,16 +163,19 @@ class FileAudit:
     repeats: int
     exact: bool
     expired: int
+    shed: int = 0
+    shed_reasons: tuple[str, ...] = ()
 
     @property
     def unexplained(self) -> int:
-        return max(self.expected - self.expired - self.stored - self.explained, 0)
+        return max(self.expected - self.expired - self.stored - self.shed - self.explained, 0)
 
     @property
     def duplicates(self) -> int:
         """Rows that are there more than once; at least 1 when there are more bytes than the
         file has."""
-        too_much = self.stored + self.explained > self.expected and not self.expired
+        accounted = self.stored + self.shed + self.explained
+        too_much = accounted > self.expected and not self.expired
         return max(self.repeats, int(too_much))
 
     @property
@@ -180,6 +215,7 @@ class Audit:
             "duplicates": sum(f.duplicates for f in self.files),
             "rows": sum(f.rows for f in self.files),
             "stored_bytes": sum(f.stored for f in self.files),
+            "shed_bytes": sum(f.shed for f in self.files),
             "gap_bytes": sum(f.explained for f in self.files),
             "unexplained_bytes": sum(f.unexplained for f in self.files),
         }
@@ -196,22 +232,26 @@ def audit(
     database: str,
     since_ns: int,
     clock: Clock,
+    node: str | None = None,
     retention_days: int = 14,
+    short_days: int = 3,
     settle_s: float = 15.0,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Audit:
     """Audit the files that had rows, ends, gaps or dead letters at or after `since_ns` (Unix ns;
-    0: all). `retention_days` is that of table `logs`. A finding must stay for `settle_s` seconds
-    to be reported."""
+    0: all), those of one `node` if it is given. `retention_days` is that of table `logs`,
+    `short_days` that of its rows that are kept for a short time. A
+    finding must stay for `settle_s` seconds to be reported."""
     # A row's time may be moved back by up to 7 days on its way in, so it may go that much earlier.
     safe_days = max(retention_days - 8, 0)
     horizon_ns = max(clock.wall_ns() - safe_days * 86_400 * 10**9, 0)
-    files = _read(store, database, since_ns, horizon_ns)
+    short = clock.wall_ns() // 10**9 // 86_400 - min(short_days, retention_days)
+    files = _read(store, database, since_ns, horizon_ns, short, node)
     deadline = clock.monotonic() + settle_s
     while _suspects(files) and clock.monotonic() < deadline:
         progress(f"{len(_suspects(files))} files look unfinished; asking again")
         clock.sleep(min(2.0, settle_s))
-        files = _read(store, database, since_ns, horizon_ns)
+        files = _read(store, database, since_ns, horizon_ns, short, node)
     return Audit(tuple(files))
 
 
@@ -219,12 +259,19 @@ def _suspects(files: Sequence[FileAudit]) -> list[FileAudit]:
     return [f for f in files if f.unexplained or f.duplicates]
 
 
-def _read(store: Store, database: str, since_ns: int, horizon_ns: int) -> list[FileAudit]:
-    parameters: Mapping[str, Any] = {
+def _read(
+    store: Store, database: str, since_ns: int, horizon_ns: int, short: int, node: str | None
+) -> list[FileAudit]:
+    parameters: dict[str, Any] = {
         "since": f"{since_ns // 10**9}.{since_ns % 10**9:09d}",
+        "short": str(date(1970, 1, 1) + timedelta(days=short)),
         "horizon": f"{horizon_ns // 10**9}.{horizon_ns // 10**6 % 1000:03d}",
     }
-    result = store.query(_FILES.format(db=database), parameters)
+    limits = {"of_node": "", "of_nodes_files": ""}
+    if node is not None:
+        parameters["node"] = node
+        limits = {"of_node": _OF_NODE, "of_nodes_files": _OF_NODES_FILES.format(db=database)}
+    result = store.query(_FILES.format(db=database, **limits), parameters)
     return [_file(dict(zip(result.names, row, strict=True))) for row in result.rows]
 
 
@@ -246,5 +293,7 @@ def _file(row: Mapping[str, Any]) -> FileAudit:
         reasons=tuple(row["reasons"]),
         repeats=int(row["repeats"]),
         exact=bool(row["exact"]),
-        expired=gone,
+        expired=max(gone, int(row["lapsed"])),
+        shed=int(row["shed"]),
+        shed_reasons=tuple(row["shed_reasons"]),
     )

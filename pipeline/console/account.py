@@ -35,6 +35,9 @@ def print_audit(account: Audit, out: TextIO) -> None:
         if file.explained:
             reasons = ", ".join(file.reasons)
             console.print(f"{file.file}: {human_bytes(file.explained)} missing because: {reasons}")
+        if file.shed:
+            console.print(f"{file.file}: {human_bytes(file.shed)} shed by configuration: "
+                          f"{', '.join(file.shed_reasons)}")  # fmt: skip
         if not file.exact:
             console.print(f"{file.file}: deleted before it was looked at again; what was written "
                           f"behind byte {file.expected:,} is missing")  # fmt: skip
@@ -45,6 +48,7 @@ def print_audit(account: Audit, out: TextIO) -> None:
         f"{total['complete']} complete, {total['open']} open, "
         f"{total['gaps']} with explained gaps ({human_bytes(total['gap_bytes'])}), "
         f"{total['unexplained']} unexplained, {total['duplicates']} duplicates"
+        + (f", {human_bytes(total['shed_bytes'])} shed" if total["shed_bytes"] else "")
     )
     console.print("audit: fine" if total["ok"] else "audit: BAD", style="bold")
 

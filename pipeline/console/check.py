@@ -1,11 +1,13 @@
 """`kubeledger check`: configuration files, offline. Which service a file is for is in its name:
-`collect.yaml`, `my-collect.yml` and `collect/node-a.yaml` are for `collect`."""
+`collect.yaml`, `my-collect.yml` and `collect/node-a.yaml` are for `collect`. A file with LogConfig
+objects in it is known by those."""
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from pipeline.base.config import Settings, load
 from pipeline.base.errors import UsageError
+from pipeline.console.logconfig_files import check_configs, config_documents
 
 
 def check_files(
@@ -15,6 +17,9 @@ def check_files(
     number of files that are wrong. The environment is left out: a file must stand by itself."""
     wrong = 0
     for path in _files(paths):
+        if configs := config_documents(path):
+            wrong += bool(check_configs(configs, say=say))
+            continue
         try:
             service = _service(path, models)
             load(models[service], service=service, path=path, environment={})

@@ -4,6 +4,7 @@ DATA/
   bus.db        the embedded bus (SQLite)
   store/        the embedded ClickHouse engine, and endpoint.json while it serves
   positions/    the collector's positions
+  state/        snapshots of the folds
   config/       the configuration that each service was started with
   log/          what each service says (JSON lines)
   lock          held by the process that started the services
@@ -13,10 +14,11 @@ import fcntl
 import os
 import re
 import socket
+import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -36,22 +38,34 @@ from pipeline.store.embedded.locate import endpoint
 from pipeline.store.migrate import migrate
 
 STORE, COLLECT, PROCESS = "store", "collect", "process-logs"
+PROCESS_STATE, WATCH, BUS, ALERT = "process-state", "watch", "bus", "alert"
+PAGE = "page"
 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What to read: roots in kubelet layout, plain files, pod lists, and the kubelet."""
+    """What to read: roots in kubelet layout, plain files, pod lists, the kubelet, and what Fluent
+    clients send. Without roots, files and such clients no collector runs here."""
 
     roots: Sequence[Path]
     node: str
     host_files: Sequence[tuple[str, str]] = ()  # (glob, program)
     pod_files: Sequence[Path] = ()
-    kubelet: dict[str, Any] | None = None
+    kubelet: dict[str, Any] | None = None  # settings of `kubelet` in collect.yaml
+    kubeconfig: Path | None = None  # of the cluster to watch
+    cluster: str = "-"
+    door: Mapping[str, Any] | None = None  # settings of bus.yaml: collectors elsewhere write too
+    alerts: Mapping[str, Any] = field(default_factory=dict)  # settings of alert.yaml: receivers
+    forward: str | None = None  # HOST:PORT for Fluent clients
+
+    @property
+    def collected(self) -> bool:
+        return bool(self.roots or self.host_files or self.forward)
 
 
 class EmbeddedPipeline(AbstractContextManager["EmbeddedPipeline"]):
-    """Starts store, topics and tables, collector and processor; stops them in the order in
-    which nothing is cut short: collector, processor, store."""
+    """Starts store, topics and tables, processors and collector; stops them in the order in
+    which nothing is cut short: collector, watcher, log processors, state processor, store."""
 
     def __init__(
         self,
@@ -61,6 +75,7 @@ class EmbeddedPipeline(AbstractContextManager["EmbeddedPipeline"]):
         clock: Clock,
         listen: str = "127.0.0.1:0",
         http: str = "127.0.0.1:0",
+        page: str = "",
         partitions: int = 2,
         bus: str | None = None,
         processors: int = 1,
@@ -73,12 +88,14 @@ class EmbeddedPipeline(AbstractContextManager["EmbeddedPipeline"]):
         self._clock = clock
         self._listen = listen
         self._http = http
+        self._page = page  # where the page is served; nowhere if empty
         self._partitions = partitions
         self._bus = bus or f"sqlite:{data / 'bus.db'}"
         self._settings = settings or {}
         self.processors = [PROCESS, *(f"{PROCESS}-{i}" for i in range(2, processors + 1))]
         self._supervisor = Supervisor(data / "log", clock)
         self._health: dict[str, str] = {}
+        self._forward = inputs.forward or ""
 
     def __enter__(self) -> Self:
         try:
@@ -119,8 +136,10 @@ class EmbeddedPipeline(AbstractContextManager["EmbeddedPipeline"]):
         store = self.store
         return [
             f"data      {self.data}",
-            f"reading   {', '.join(str(root) for root in self._inputs.roots)}",
+            f"reading   {', '.join(str(root) for root in self._inputs.roots) or 'nothing here'}",
             f"store     native {store.host}:{store.port}, HTTP http://{self._http}",
+            *([f"forward   {self._forward}"] if self._forward else []),
+            *([f"page      http://{self._page}/"] if self._page else []),
             *(f"{name:<9} http://{at}/metrics" for name, at in self._health.items()),
             f"try       kubeledger logs --data {self.data} -f",
             f"          kubeledger audit --data {self.data}",
@@ -143,23 +162,45 @@ class EmbeddedPipeline(AbstractContextManager["EmbeddedPipeline"]):
         """The process of a service; None while it is down."""
         return self._supervisor.pid(service)
 
+    def unwell(self) -> str | None:
+        """What the services' own /healthz say, if one is not fine; None if all are."""
+        for name, address in self._health.items():
+            try:
+                with urllib.request.urlopen(f"http://{address}/healthz", timeout=2):
+                    continue
+            except urllib.error.HTTPError as error:
+                return f"{name}: {error.read(300).decode('utf-8', 'replace').strip()}"
+            except OSError as error:
+                return f"{name} does not answer: {error}"
+        return None if self._health else "not started yet"
+
     def stop_collector(self) -> None:
         self._supervisor.stop(COLLECT, 20.0)
 
     def waiting_bytes(self) -> int | None:
         """Bytes on disk that the broker has not acknowledged; None while the collector does not
-        answer."""
+        answer; 0 where none runs."""
+        if COLLECT not in self._health:
+            return 0
         metrics = self._metrics(COLLECT)
         if metrics is None or BACKLOG_BYTES.name not in metrics:
             return None  # away, or its first round is not over
         return int(metrics[BACKLOG_BYTES.name] + metrics.get(UNACKED_BYTES.name, 0))
 
     def lag(self) -> int:
-        """Records in the bus that the processor has not confirmed."""
+        """Records in the bus that the log processors have not confirmed."""
+        return self._lag(topics.LOG_GROUP, topics.LOGS)
+
+    def state_lag(self) -> int:
+        """Records in the bus that the state processor has not confirmed. It writes ticks itself,
+        so this is not zero for ever."""
+        return self._lag(topics.STATE_GROUP, topics.STATE)
+
+    def _lag(self, group: str, topic: str) -> int:
         broker = open_broker(self.broker)
         admin = broker.admin()
         try:
-            return sum(admin.group_lag(topics.LOG_GROUP, topics.LOGS).values())
+            return sum(admin.group_lag(group, topic).values())
         finally:
             admin.close()
             broker.close()
@@ -191,6 +232,7 @@ class EmbeddedPipeline(AbstractContextManager["EmbeddedPipeline"]):
     def _start(self) -> None:
         # Ports are fixed before the first start: a restarted store must be where it was.
         self._listen, self._http = _with_port(self._listen), _with_port(self._http)
+        self._forward = _with_port(self._forward)
         words = [STORE, "--data", str(self.data / "store")]
         self._supervisor.start(STORE, [*words, "--listen", self._listen, "--http", self._http])
         config = self.wait_for_store()
@@ -200,11 +242,28 @@ class EmbeddedPipeline(AbstractContextManager["EmbeddedPipeline"]):
         finally:
             store.close()
         self._create_topics()
-        for name in (*self.processors, COLLECT):
+        watch = (WATCH,) if self._inputs.kubeconfig else ()
+        collect = (COLLECT,) if self._inputs.collected else ()
+        door = (BUS,) if self._inputs.door else ()
+        for name in (PROCESS_STATE, *self.processors, ALERT, *watch, *door, *collect):
             self._health[name] = _with_port("127.0.0.1:0")
+        state = {"state_dir": str(self.data / "state"), "cluster": self._inputs.cluster}
+        state |= self._process_config(PROCESS_STATE, config.port)
+        self._run(PROCESS_STATE, ["process", "state"], state)
         for name in self.processors:
             self._run(name, ["process", "logs"], self._process_config(name, config.port))
-        self._run(COLLECT, ["collect"], self._collect_config())
+        alerts = {"cluster": self._inputs.cluster, **self._inputs.alerts}
+        self._run(ALERT, ["alert"], alerts | self._process_config(ALERT, config.port))
+        if watch:
+            self._run(WATCH, ["watch"], self._watch_config())
+        if door:
+            self._run(BUS, ["bus"], self._door_config())
+        if collect:
+            self._run(COLLECT, ["collect"], self._collect_config())
+        if self._page:
+            self._page = _with_port(self._page)
+            words = [PAGE, "--data", str(self.data), "--listen", self._page]
+            self._supervisor.start(PAGE, words)
 
     def _create_topics(self) -> None:
         broker = open_broker(self.broker)
@@ -224,15 +283,33 @@ class EmbeddedPipeline(AbstractContextManager["EmbeddedPipeline"]):
 
     def _collect_config(self) -> dict[str, Any]:
         inputs = self._inputs
-        pods: dict[str, Any] = {"files": [str(path) for path in inputs.pod_files]}
         return {
             "node": inputs.node,
+            "cluster": inputs.cluster,
             "roots": [str(root) for root in inputs.roots],
             "host_files": [{"glob": g, "container": c} for g, c in inputs.host_files],
             "state_dir": str(self.data / "positions"),
             "broker": {"url": self.broker.url},
             "health": self._health[COLLECT],
-            "pods": pods | (inputs.kubelet or {}),
+            "kubelet": inputs.kubelet or {},
+            "pods": {"files": [str(path) for path in inputs.pod_files]},
+            "forward": {"listen": self._forward},
+        }
+
+    def _watch_config(self) -> dict[str, Any]:
+        return {
+            "kubeconfig": str(self._inputs.kubeconfig),
+            "cluster": self._inputs.cluster,
+            "broker": {"url": self.broker.url},
+            "health": self._health[WATCH],
+            "lease": {"enabled": False},  # nobody else watches for this bus
+        }
+
+    def _door_config(self) -> dict[str, Any]:
+        return {
+            "broker": {"url": self.broker.url},
+            "health": self._health[BUS],
+            **(self._inputs.door or {}),
         }
 
     def _process_config(self, name: str, port: int) -> dict[str, Any]:

@@ -29,7 +29,8 @@ SELECT = (
 @dataclass(frozen=True, slots=True)
 class LogQuery:
     """Filters; None or empty means any. Times are Unix nanoseconds, `until` exclusive. `limit`
-    is the newest so many rows, 0 all; `context` rows around each match."""
+    is the newest so many rows, 0 all; `context` rows around each match; `any_of` columns with the
+    values that each may have."""
 
     namespace: str | None = None
     workload: str | None = None
@@ -45,6 +46,7 @@ class LogQuery:
     limit: int = 1000
     reverse: bool = False
     context: int = 0
+    any_of: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 def log_query(
@@ -111,6 +113,10 @@ def where(query: LogQuery) -> Where:
     for column in ("namespace", "pod", "container", "node"):
         if (value := getattr(query, column)) is not None:
             found.add(f"{column} = {{{column}:String}}", **{column: value})
+    for column, values in query.any_of:
+        if column not in ("namespace", "workload", "pod", "container"):
+            raise UsageError(f"logs are not searched by {column!r} here")
+        found.add(f"{column} IN {{any_{column}:Array(String)}}", **{f"any_{column}": list(values)})
     if query.workload is not None:
         whole = "workload" if "/" in query.workload else "splitByChar('/', workload)[-1]"
         found.add(f"{whole} = {{workload:String}}", workload=query.workload)

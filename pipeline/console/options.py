@@ -43,3 +43,25 @@ def filter_options(command: F) -> F:
     for option in reversed(_FILTERS):
         command = option(command)
     return command
+
+
+def say(text: str) -> None:
+    """Progress goes to stderr; stdout is for answers."""
+    click.echo(text, err=True)
+
+
+class ReplayGroup(click.Group):
+    """`replay dead`, or `replay RECORDING`: a word that is no command is a directory, and options
+    alone are about what is recorded in the store."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0].startswith("--") and args[0] != "--help":
+            args = ["history", *args]
+        return super().parse_args(ctx, args)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self.commands:
+            return super().resolve_command(ctx, ["recording", *args])
+        return super().resolve_command(ctx, args)

@@ -1,0 +1,1 @@
+"""The page without Grafana: the committed dashboards, log search, incidents, on loopback."""
