@@ -1,1 +1,1 @@
-"""Alert rules, runbooks and their evaluator. Nothing is built here yet; see README, "Not yet"."""
+"""Alert rules, runbooks, their evaluator and their receivers; design.md says how they fit."""
