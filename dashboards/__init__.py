@@ -1,1 +1,1 @@
-"""Grafana dashboards as code. Nothing is built here yet; see README, "Not yet"."""
+"""Grafana dashboards as code; see README.md, "Dashboards"."""
