@@ -16,10 +16,17 @@ _NAMES: Mapping[str, str] = {
     "collector": "files to bus at full speed",
     "steady": "a steady 10 MB/s, with and without rotation",
     "idle": "100 containers that say nothing",
+    "node": "100 pods, the node sampled every 5 s and every second",
     "processor": "chunks to native blocks",
+    "facts": "event in the bus to fact in the bus",
+    "state": "events to blocks, facts and state",
     "stored": "chunks to rows in the embedded engine",
     "fresh": "written to queryable at 10 MB/s",
     "size": "bytes stored per raw byte",
+    "diagnosis": "verdicts over all recordings: precision and recall",
+    "replay": "a day of 100 nodes, replayed",
+    "fold": "state events through the readiness fold",
+    "scaling": "2,000 pods in one burst through the flight recorder",
     "queries": "latencies on millions of rows",
 }
 
@@ -27,7 +34,7 @@ _NAMES: Mapping[str, str] = {
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(_NAMES))
-    parser.add_argument("--rows", type=int, default=2_000_000, help="rows for `queries`")
+    parser.add_argument("--rows", type=int, default=10_000_000, help="rows for `queries`")
     chosen = parser.parse_args()
     unknown = set(chosen.names) - set(_NAMES)
     if unknown:

@@ -15,6 +15,7 @@ from tests.bench.tree import container_directories
 from tests.bench.writer import start_writer
 
 MBPS, SECONDS, WARM_S, FILES = 10.0, 20.0, 3.0, 10
+RUNS = 3
 _AGES = (
     "SELECT quantileExact({part})(toUnixTimestamp64Milli(stored_at) - toUnixTimestamp64Milli(ts)) "
     "/ 1000 FROM logs WHERE ts >= (SELECT min(ts) + toIntervalSecond({warm}) FROM logs)"
@@ -22,11 +23,18 @@ _AGES = (
 
 
 def run(work: Path) -> None:
+    runs = [_once(work / str(number)) for number in range(RUNS)]
+    rows = min(count for *_, count in runs)
+    emit("fresh.p50", [p50 for p50, *_ in runs], "s", rows=rows)
+    emit("fresh.p99", [p99 for _, p99, _ in runs], "s", target=at_most(1.5), rows=rows)
+
+
+def _once(work: Path) -> tuple[float, float, int]:
+    """p50, p99, rows."""
     roots = work / "pods"
     container_directories(roots, FILES)
-    with EmbeddedPipeline(
-        work / "data", Inputs((roots,), "bench"), clock=SystemClock()
-    ) as pipeline:
+    inputs = Inputs((roots,), "bench")
+    with EmbeddedPipeline(work / "data", inputs, clock=SystemClock()) as pipeline:
         time.sleep(WARM_S)
         start_writer(roots, mbps=MBPS, seconds=SECONDS).wait()
         time.sleep(WARM_S)
@@ -34,5 +42,4 @@ def run(work: Path) -> None:
         p50, p99 = (number(store, _AGES.format(part=q, warm=WARM_S)) for q in (0.5, 0.99))
         rows = int(number(store, "SELECT count() FROM logs"))
         store.close()
-    emit("fresh.p50", [p50], "s", rows=rows)
-    emit("fresh.p99", [p99], "s", target=at_most(1.5), rows=rows)
+    return p50, p99, rows

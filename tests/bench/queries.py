@@ -8,6 +8,7 @@ from pathlib import Path
 from pipeline.console.log_query import LogQuery, select, where
 from pipeline.console.search import context
 from pipeline.store.clickhouse import ClickHouseStore
+from tests.bench.panels import panels
 from tests.bench.report import emit
 from tests.bench.stores import fill, number, one_part, store
 from tests.bench.tree import make_tree
@@ -18,7 +19,7 @@ _NEEDLE = "5ca1ab1e0ddba115eedc0ffee0decade"  # in one line only
 _UNCACHED = " SETTINGS use_query_condition_cache = 0"
 
 
-def run(work: Path, *, rows: int = 2_000_000) -> None:
+def run(work: Path, *, rows: int = 10_000_000) -> None:
     tree = make_tree(work / "tree", containers=50, size=rows * _LINE)
     _hide(tree.files[len(tree.files) // 2])
     with store(work / "store") as (target, _):
@@ -27,6 +28,7 @@ def run(work: Path, *, rows: int = 2_000_000) -> None:
         for name, sql in _questions(target):
             _ask(target, name, sql, stored)
         _ask_context(target, stored)
+        panels(target, stored)
 
 
 def _hide(path: Path) -> None:

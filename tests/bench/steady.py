@@ -11,7 +11,7 @@ from pathlib import Path
 import zstandard
 
 from pipeline.broker.protocol import Record
-from tests.bench.agent import Agent, agent
+from tests.bench.agent import Agent, agent, compiled
 from tests.bench.buses import EMBEDDED, KAFKA, Bus, bus
 from tests.bench.limits import compress_rate
 from tests.bench.report import at_most, emit, skipped
@@ -32,6 +32,7 @@ def run(work: Path) -> None:
     for kind in (EMBEDDED, KAFKA):
         try:
             with bus(kind, work / kind) as found:
+                compiled(found.url, work / f"start-{kind}")
                 for rotate_mb in (0, 10):
                     limit = 100 * MBPS / compress_rate(sample.files)
                     _measure(found, kind, work / f"{kind}-{rotate_mb}", rotate_mb, limit)

@@ -12,7 +12,8 @@ from pipeline.contract import topics
 from pipeline.contract.record import decode_headers
 from pipeline.store.clickhouse import open_store
 from tests.bench.buses import EMBEDDED, bus
-from tests.bench.chunks import sealed
+from tests.bench.chunks import blocks, sealed
+from tests.bench.engine import engine_rate
 from tests.bench.measure import cpu_seconds
 from tests.bench.report import emit
 from tests.bench.stores import number
@@ -34,9 +35,10 @@ def run(work: Path) -> None:
         rates.append(rows / seconds)
         processor.append(rows / cpu[PROCESS])
         engine.append(rows / cpu[STORE])
+    limit = engine_rate(work, blocks(sealed(tree.files)))
     emit("stored.rate", rates, "rows/s", raw_mb=SIZE / 1e6)
     emit("stored.processor", processor, "rows/CPU-s")
-    emit("stored.engine", engine, "rows/CPU-s")
+    emit("stored.engine", engine, "rows/CPU-s", limit=limit)
 
 
 def _fill(data: Path, tree: LogTree) -> None:

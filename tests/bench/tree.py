@@ -1,6 +1,12 @@
-"""A log tree in the kubelet's layout, made anew for each run of the benchmarks."""
+"""A log tree in the kubelet's layout, made anew for each run of the benchmarks: generated lines, or
+a recording of a real node, copied until it is large enough to be measured.
 
+KUBELEDGER_TREES=DIR[:DIR…] are recordings to be taken beside the committed one."""
+
+import gzip
 import itertools
+import os
+import shutil
 import time
 import uuid
 from collections.abc import Sequence
@@ -11,14 +17,17 @@ from tests.bench.lines import runtime_pool
 
 _SPAN_S = 3600  # the lines of a tree are spread over the last hour
 _JITTER = 0x9E3779B1  # odd and large: times whose distances do not repeat
+RECORDINGS = (
+    Path(__file__).parents[1] / "recordings/healthy/container-logs",
+    *(Path(name) for name in os.environ.get("KUBELEDGER_TREES", "").split(":") if name),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class LogTree:
     root: Path
     files: tuple[Path, ...]
-    size: int
-    lines: int
+    size: int  # uncompressed bytes
 
 
 def container_directories(root: Path, count: int) -> list[Path]:
@@ -35,17 +44,42 @@ def container_directories(root: Path, count: int) -> list[Path]:
 def make_tree(root: Path, *, containers: int, size: int, seed: int = 7) -> LogTree:
     """`size` bytes in all, the same for every container."""
     pieces = runtime_pool(seed)
-    files, total, lines = [], 0, 0
+    files, total = [], 0
     for number, directory in enumerate(container_directories(root, containers)):
         path = directory / "0.log"
         start = number * 7919 % len(pieces)
-        written, count = _fill(path, size // containers, pieces[start:] + pieces[:start])
+        total += _fill(path, size // containers, pieces[start:] + pieces[:start])
         files.append(path)
-        total, lines = total + written, lines + count
-    return LogTree(root, tuple(files), total, lines)
+    return LogTree(root, tuple(files), total)
 
 
-def _fill(path: Path, size: int, pieces: Sequence[bytes]) -> tuple[int, int]:
+def recorded_tree(root: Path, *, size: int) -> LogTree:
+    """Copies of the recordings, each with pods of its own, until `size` bytes are there."""
+    files: list[Path] = []
+    total = 0
+    for copy in itertools.count():
+        for number, recording in enumerate(RECORDINGS):
+            for pod in sorted(path for path in recording.iterdir() if path.is_dir()):
+                name, _, uid = pod.name.rpartition("_")
+                fresh = uuid.uuid5(uuid.NAMESPACE_OID, f"{copy}-{number}-{uid}")
+                place = root / f"{name}_{fresh}"
+                shutil.copytree(pod, place)
+                found = sorted(path for path in place.glob("*/*") if path.is_file())
+                files += found
+                total += sum(map(_uncompressed, found))
+        if total >= size:
+            return LogTree(root, tuple(files), total)
+    raise AssertionError("unreachable")
+
+
+def _uncompressed(path: Path) -> int:
+    if path.suffix != ".gz":
+        return path.stat().st_size
+    with gzip.open(path) as file:
+        return file.seek(0, os.SEEK_END)
+
+
+def _fill(path: Path, size: int, pieces: Sequence[bytes]) -> int:
     start_ns = (time.time_ns() // 10**9 - _SPAN_S) * 10**9
     step_ns = _SPAN_S * 10**9 * 200 // max(size, 1)
     written = lines = 0
@@ -59,5 +93,5 @@ def _fill(path: Path, size: int, pieces: Sequence[bytes]) -> tuple[int, int]:
             written += file.write(b"%s%09dZ%s" % (head, now_ns % 10**9, piece))
             lines += 1
             if written >= size:
-                return written, lines
+                return written
     raise AssertionError("unreachable")

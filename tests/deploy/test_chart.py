@@ -1,0 +1,278 @@
+"""The chart through the real Helm: it renders for many sets of values, every object is valid, every
+configuration in it is one that its service accepts, and nobody has more rights than stated."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from kubeledger import cli
+from tests.deploy import chart
+from tests.deploy.chart import PROFILES, Object, objects, profile
+
+pytestmark = pytest.mark.real
+
+KAFKA = "existingKafka.servers={kafka-0:9093,kafka-1:9093}"
+HOST = "existingClickHouse.host=clickhouse"
+PLAIN = ("--set", KAFKA, "--set", HOST, "--set", "existingKafka.security=plaintext",
+         "--set", "existingClickHouse.secure=false")  # fmt: skip
+SETS: dict[str, tuple[str, ...]] = {
+    **{name: profile(name) for name in PROFILES},
+    "plaintext": PLAIN,
+    "mtls": (*PLAIN, "--set", "existingKafka.security=tls", "--set",
+             "existingKafka.clientCertSecret=kafka-client", "--set",
+             "existingKafka.caSecret.name=kafka-ca"),
+    "openshift-crio": (*PLAIN, "--set", "collector.seLinuxOptions.type=spc_t", "--set",
+                       "collector.paths.criSocket=/run/crio/crio.sock"),
+    "volume-files": (*PLAIN, "--set", "collector.volumeFiles.enabled=true", "--set",
+                     "collector.volumeFiles.hostPaths={/data/logs,/var/log/apps}"),
+    "docker": (*PLAIN, "--set", "collector.paths.links={/var/lib/docker/containers}", "--set",
+               "collector.criSocket.enabled=false"),
+    "bottlerocket": (*PLAIN, "--set", "collector.paths.state=/local/kubeledger", "--set",
+                     "collector.dbus.enabled=false"),
+    "no-node-sockets": (*PLAIN, "--set", "collector.criSocket.enabled=false", "--set",
+                        "collector.dbus.enabled=false", "--set", "collector.journal.enabled=false",
+                        "--set", "collector.kubelet.enabled=false"),
+    "keda-monitored": (*PLAIN, "--set", "logProcessor.autoscaling.kind=keda", "--set",
+                       "serviceMonitor.enabled=true", "--set",
+                       "serviceMonitor.labels.release=prometheus"),
+    "mesh-certificates": (*PLAIN, "--set", "watcher.certificates[0].namespace=istio-system",
+                          "--set", "watcher.certificates[0].name=cacerts"),
+    "forward": (*PLAIN, "--set", "collector.forward.enabled=true", "--set",
+                "collector.forward.tlsSecret=forward-tls", "--set",
+                "collector.forward.sharedKeySecret.name=forward-key", "--set",
+                "collector.forward.socket.enabled=true"),
+    "forward-socket": (*PLAIN, "--set", "collector.forward.enabled=true", "--set",
+                       "collector.forward.hostPort=0", "--set",
+                       "collector.forward.socket.enabled=true"),
+    "bare": (*PLAIN, "--set", "alerts.enabled=false", "--set", "networkPolicy.enabled=false",
+             "--set", "migrate.enabled=false", "--set", "grafana.dashboards.enabled=false",
+             "--set", "logProcessor.autoscaling.kind=none"),
+    "digest": (*PLAIN, "--set", f"image.digest=sha256:{'a' * 64}", "--set",
+               "image.pullSecrets={registry}"),
+}  # fmt: skip
+FOREIGN = {"ScaledObject", "ServiceMonitor"}  # their schemas are of other projects
+# What the collector needs beyond "restricted", each with its reason in deploy/security.md.
+COLLECTOR_PATHS = {
+    "/var/log", "/var/lib/kubeledger", "/proc", "/run/log/journal", "/etc/machine-id",
+    "/run/containerd/containerd.sock", "/run/dbus/system_bus_socket",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _helm() -> None:
+    chart.need_helm()
+
+
+def check(files: list[Path]) -> None:
+    """`kubeledger check`, as people call it."""
+    result = CliRunner().invoke(cli, ["check", *map(str, files)])
+    assert result.exit_code == 0, result.output
+
+
+def pods(found: list[Object]) -> Iterator[tuple[str, Object]]:
+    for each in found:
+        if each["kind"] in ("Deployment", "DaemonSet", "StatefulSet", "Job"):
+            yield (
+                each["metadata"]["labels"]["app.kubernetes.io/component"],
+                each["spec"]["template"],
+            )
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_lint(name: str) -> None:
+    chart.run_helm("lint", "--strict", str(chart.CHART), *profile(name))
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_every_object_is_valid(name: str) -> None:
+    found = objects(*SETS[name])
+    assert len(found) > 12
+    for each in found:
+        if each["kind"] not in FOREIGN:
+            kubernetes_validate.validate(each, "1.34", strict=True)
+        assert each["metadata"].get("namespace") or each["kind"].startswith("Cluster")
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_every_configuration_is_accepted(name: str, tmp_path: Path) -> None:
+    written = []
+    for each in objects(*SETS[name]):
+        for key, text in (each.get("data") or {}).items() if each["kind"] == "ConfigMap" else ():
+            if key.endswith(".yaml"):
+                written.append(tmp_path / key)
+                written[-1].write_text(text)
+    assert {path.stem for path in written} >= {"collect", "watch"}
+    check(written)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_everything_but_the_collector_is_restricted(name: str) -> None:
+    for component, pod in pods(objects(*SETS[name])):
+        spec = pod["spec"]
+        own, (container,) = spec["securityContext"], spec["containers"]
+        inner = container["securityContext"]
+        assert inner["allowPrivilegeEscalation"] is False
+        assert inner["readOnlyRootFilesystem"] is True
+        assert inner["capabilities"]["drop"] == ["ALL"]
+        assert own["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert not spec.get("hostNetwork")
+        assert not spec.get("hostPID")
+        if component == "collect":
+            assert inner["capabilities"]["add"] == ["DAC_READ_SEARCH"]
+            continue
+        assert own["runAsNonRoot"] is True
+        assert "add" not in inner["capabilities"]
+        assert all("hostPath" not in volume for volume in spec.get("volumes", ()))
+        assert spec["automountServiceAccountToken"] is (component == "watch")
+
+
+def test_the_collector_sees_what_is_listed_and_writes_its_positions_alone() -> None:
+    (pod,) = [pod for name, pod in pods(objects(*SETS["standard"])) if name == "collect"]
+    volumes = {v["name"]: v["hostPath"]["path"] for v in pod["spec"]["volumes"] if "hostPath" in v}
+    assert set(volumes.values()) == COLLECTOR_PATHS
+    mounts = pod["spec"]["containers"][0]["volumeMounts"]
+    writable = {
+        volumes[m["name"]] for m in mounts if m["name"] in volumes and not m.get("readOnly")
+    }
+    sockets = {path for path in COLLECTOR_PATHS if path.endswith(("sock", "socket"))}
+    assert writable == {"/var/lib/kubeledger"} | sockets
+    assert pod["spec"]["tolerations"] == [{"operator": "Exists"}]
+
+
+def test_the_forward_input_is_asked_for_guarded_and_reachable() -> None:
+    def collect(name: str) -> tuple[Object, Object, Object]:
+        found = objects(*SETS[name])
+        (pod,) = [pod for component, pod in pods(found) if component == "collect"]
+        named = {each["kind"]: each for each in found
+                 if each["metadata"]["name"] == "kubeledger-collect"}  # fmt: skip
+        config = yaml.safe_load(named["ConfigMap"]["data"]["collect.yaml"])
+        return pod["spec"]["containers"][0], named["NetworkPolicy"]["spec"], config
+
+    for name in ("standard", "forward-socket"):
+        container, policy, config = collect(name)
+        assert [port["name"] for port in container["ports"]] == ["metrics"]
+        assert [rule["ports"] for rule in policy["ingress"]] == [[{"port": "metrics"}]]
+        assert "listen" not in config.get("forward", {})
+    container, policy, config = collect("forward")
+    assert container["ports"][1] == {"name": "forward", "containerPort": 24224, "hostPort": 24224}
+    assert policy["ingress"][1] == {
+        "from": [{"namespaceSelector": {}}], "ports": [{"port": "forward"}],
+    }  # fmt: skip
+    mounts = {mount["mountPath"]: mount for mount in container["volumeMounts"]}
+    for key in ("cert_file", "key_file", "shared_key_file"):
+        assert mounts[str(Path(config["forward"][key]).parent)]["readOnly"]
+    assert "readOnly" not in mounts[str(Path(config["forward"]["unix"]).parent)]
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_rights_are_the_table_and_nothing_else(name: str) -> None:
+    found = objects(*SETS[name])
+    rules: dict[str, list[Any]] = {}
+    for each in found:
+        if each["kind"] in ("Role", "ClusterRole"):
+            rules.setdefault(each["metadata"]["labels"]["app.kubernetes.io/component"], []).extend(
+                each["rules"]
+            )
+    assert set(rules) <= {"collect", "watch"}
+    verbs = {verb for rule in rules["watch"] for verb in rule["verbs"]}
+    assert verbs == {"list", "watch", "get", "update", "create", "patch"}
+    for rule in rules["watch"]:
+        if "patch" in rule["verbs"]:
+            assert rule["verbs"] == ["patch"]
+            assert rule["resources"] == ["clusterlogconfigs/status", "logconfigs/status"]
+        elif set(rule["verbs"]) - {"list", "watch"}:
+            assert rule["resources"] == ["leases"]
+        if "secrets" in rule["resources"]:
+            assert rule["resourceNames"] == ["cacerts"]
+    for rule in rules.get("collect", ()):
+        assert rule["verbs"] == ["get"]
+        assert "nodes/proxy" not in rule["resources"]
+    text = yaml.safe_dump(rules)
+    assert "*" not in text
+
+
+def test_what_is_generated_is_what_is_committed() -> None:
+    for path, text in chart.rules().items():
+        assert path.read_text() == text, "run `make manifests`"
+    for name in PROFILES:
+        assert (chart.PLAIN / f"{name}.yaml").read_text() == chart.plain(name), (
+            "run `make manifests`"
+        )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (("--set", "collectr.enabled=true"), "collectr"),
+        (("--set", "existingKafka.servers={user:secret@kafka:9092}"), "existingKafka"),
+        (("--set", HOST, "--set", "existingKafka.security=tls"), "existingKafka.servers"),
+        (("--set", KAFKA, "--set", HOST), "existingKafka.passwordSecret"),
+        ((*PLAIN, "--set", "logProcessor.autoscaling.kind=often"), "autoscaling"),
+        ((*PLAIN, "--set", "collector.forward.enabled=true"), "collector.forward.tlsSecret"),
+        (
+            (
+                *PLAIN,
+                "--set",
+                "collector.forward.enabled=true",
+                "--set",
+                "collector.forward.tlsSecret=x",
+            ),
+            "collector.forward.sharedKeySecret.name",
+        ),
+        (
+            (
+                *PLAIN,
+                "--set",
+                "collector.forward.enabled=true",
+                "--set",
+                "collector.forward.hostPort=0",
+            ),
+            "collector.forward: give a hostPort",
+        ),
+    ],
+)
+def test_wrong_values_are_refused_by_name(wrong: tuple[str, ...], said: str) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        chart.template(*wrong)
+    assert said in caught.value.stderr
+
+
+def test_no_secret_is_given_as_a_value() -> None:
+    """A password can only be named."""
+    text = (chart.CHART / "values.yaml").read_text()
+    assert "password:" not in text
+    rendered = chart.template(*SETS["standard"])
+    assert "kind: Secret" not in rendered
+
+
+def test_the_image_has_the_versions_that_were_tested() -> None:
+    def pins(path: Path) -> dict[str, str]:
+        return dict(re.findall(r"^([a-zA-Z0-9_.-]+)==([^ ;\\\n]+)", path.read_text(), re.MULTILINE))
+
+    tested = pins(chart.ROOT / "requirements.lock")
+    shipped = pins(chart.ROOT / "deploy" / "image" / "requirements.lock")
+    assert len(shipped) > 30
+    assert shipped.items() <= tested.items(), "run `make lock`"
+    assert "pytest" not in shipped
+
+
+def test_compose_configurations_are_accepted() -> None:
+    check(sorted((chart.ROOT / "deploy" / "compose" / "config").glob("*.yaml")))
+
+
+def test_compose_names_files_that_exist_and_ports_of_loopback() -> None:
+    folder = chart.ROOT / "deploy" / "compose"
+    made = yaml.safe_load((folder / "compose.yaml").read_text())
+    for name, service in made["services"].items():
+        assert ":latest" not in service["image"], name
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ())), name
+        for volume in service.get("volumes", ()):
+            source = volume.split(":")[0]
+            assert not source.startswith(".") or (folder / source).exists(), volume
