@@ -2,11 +2,17 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.real.kafka import KafkaNode, RealPartMissing, start_kafka
+
+if TYPE_CHECKING:
+    from tests.dashboards.recorded import Recorded
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -22,12 +28,10 @@ settings.register_profile("patient", deadline=None, suppress_health_check=[Healt
 settings.load_profile("patient")
 
 
-@pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaNode]:
-    """A real Apache Kafka node. Use fresh topic names: it is shared by the whole run. Mark the
-    test `real`. A machine that cannot run it skips, except with CI=true."""
+@contextmanager
+def _running_kafka(folder: Path) -> Iterator[KafkaNode]:
     try:
-        node = start_kafka(tmp_path_factory.mktemp("kafka"))
+        node = start_kafka(folder)
     except RealPartMissing as missing:
         if os.environ.get("CI") == "true":
             pytest.fail(f"CI must not skip the real parts: {missing}")
@@ -36,3 +40,27 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaNode]:
         yield node
     finally:
         node.stop()
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaNode]:
+    """A real Apache Kafka node. Use fresh topic names: it is shared by the whole run. Mark the
+    test `real`. A machine that cannot run it skips, except with CI=true."""
+    with _running_kafka(tmp_path_factory.mktemp("kafka")) as node:
+        yield node
+
+
+@pytest.fixture
+def own_kafka(tmp_path: Path) -> Iterator[KafkaNode]:
+    """One for this test alone, which uses the product's own topic names."""
+    with _running_kafka(tmp_path / "kafka") as node:
+        yield node
+
+
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Recorded]":
+    """A store as a pipeline leaves it after the recordings; read only, for all who want one."""
+    from tests.dashboards.recorded import recorded_store  # few tests need all that
+
+    with recorded_store(tmp_path_factory.mktemp("recorded")) as found:
+        yield found

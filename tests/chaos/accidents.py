@@ -6,6 +6,7 @@ from random import Random
 
 COLLECT, STORE, KAFKA, BUS = "collect", "store", "kafka", "bus"
 PROCESSORS = ("process-logs", "process-logs-2")
+DEADLY = ("kill", "outage")  # each of these that is drawn happens, however long it has to wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def draw(bus: str, seed: int, profile: Profile) -> Iterator[Accident]:
         _, what, whom = rng.choices(choices, weights)[0]
         after = rng.expovariate(1 / profile.every)
         lasts = 0.0 if what == "kill" else _lasts(rng, what, whom, profile)
-        kills += what in ("kill", "outage")
+        kills += what in DEADLY
         yield Accident(round(min(after, 4 * profile.every), 2), what, whom, round(lasts, 2))
 
 

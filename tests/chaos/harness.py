@@ -15,7 +15,17 @@ from pipeline.base.errors import Fatal
 from pipeline.console.embedded import EmbeddedPipeline, Inputs
 from pipeline.console.up import drain
 from pipeline.store.clickhouse import open_store
-from tests.chaos.accidents import BUS, COLLECT, KAFKA, PROCESSORS, STORE, Accident, Profile, draw
+from tests.chaos.accidents import (
+    BUS,
+    COLLECT,
+    DEADLY,
+    KAFKA,
+    PROCESSORS,
+    STORE,
+    Accident,
+    Profile,
+    draw,
+)
 from tests.chaos.account import Outage, Verdict, judge
 from tests.chaos.broker import BusLock, ChaosKafka
 from tests.chaos.link import Link
@@ -163,16 +173,19 @@ class Chaos:
 
     def _happen(self, accident: Accident) -> None:
         whom, what = accident.whom, accident.what
-        if what != "kill" and whom in self._broken:
-            return
-        if not self._do(what, whom):
-            return
+        while not self._strike(what, whom):
+            if what not in DEADLY:
+                return  # it suffers from something else; the next accident comes soon
+            self.idle(_TICK)  # nobody is there to be killed: as soon as somebody is
         self.counts["kill" if what == "outage" else what] += 1
         self.say(f"{what} {whom}" + (f" for {accident.lasts:.1f} s" if accident.lasts else ""))
         if whom == COLLECT:
             self._gone(fatal=what == "kill")
         if accident.lasts:
             self._broken[whom] = self._clock.monotonic() + accident.lasts, accident
+
+    def _strike(self, what: str, whom: str) -> bool:
+        return (what == "kill" or whom not in self._broken) and self._do(what, whom)
 
     def _do(self, what: str, whom: str) -> bool:
         if whom in self._links:

@@ -1,6 +1,7 @@
 """A node for tests: a log tree that a toy kubelet writes, a toy bus that acknowledges when told,
 and an agent driven by hand in virtual time."""
 
+import gc
 import gzip
 import os
 import threading
@@ -205,7 +206,7 @@ class Rig:
         self.positions: Positions
 
     def start(self) -> "Rig":
-        config = CollectConfig.model_validate(self.settings)
+        self.config = config = CollectConfig.model_validate(self.settings)
         self._stack = stack = ExitStack()
         self.positions = stack.enter_context(Positions(config.state_dir, self.telemetry))
         self.watch = stack.enter_context(Watch(self.telemetry, enabled=config.reading.inotify))
@@ -258,6 +259,7 @@ class Rig:
 
 
 def open_descriptors() -> int:
+    gc.collect()  # what earlier tests left behind must not go away in between
     return len(os.listdir("/proc/self/fd"))
 
 

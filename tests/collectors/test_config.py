@@ -20,7 +20,8 @@ def test_defaults_are_promises() -> None:
         "poll_s": 1.0, "inotify": True,
     }  # fmt: skip
     assert config.limits.model_dump() == {
-        "unacked_bytes": 32 * MIB, "unacked_compressed_bytes": 8 * MIB, "held_bytes": 1024 * MIB,
+        "unacked_bytes": 32 * MIB, "unacked_compressed_bytes": 8 * MIB, "unacked_records": 1000,
+        "held_bytes": 1024 * MIB,
     }  # fmt: skip
     assert config.rotation.model_dump() == {
         "max_size_bytes": 10 * MIB, "max_files": 5, "warn_s": 300.0,

@@ -10,6 +10,7 @@ from collectors.config import CollectConfig
 from pipeline.base.handover import pack, unpack
 
 HEAVY = ("pydantic", "yaml", "click", "rich", "numpy", "chdb", "clickhouse_driver", "urllib3")
+FORWARD = ("msgpack", "orjson", "collectors.forward")
 PARTS = ("kafka.admin", "kafka.consumer", "kafka.coordinator", "importlib.metadata", "argparse")
 AGENT = """
 import collectors.agent, collectors.pods.source, pipeline.base.health, pipeline.base.handover
@@ -31,8 +32,14 @@ def _loaded(bus: str, more: str = "") -> set[str]:
 def test_the_agent_carries_no_library_that_it_does_not_use(bus: str) -> None:
     more = "from pipeline.broker.kafka_library import producer_class; producer_class()"
     loaded = _loaded(bus, more if bus == "kafka" else "")
-    assert loaded & {*HEAVY, *PARTS} == set()
+    assert loaded & {*HEAVY, *PARTS, *FORWARD} == set()
     assert ("kafka.producer.kafka" in loaded) is (bus == "kafka")
+
+
+def test_the_forward_input_brings_little() -> None:
+    loaded = _loaded("kafka", "import collectors.forward.opening")
+    assert loaded & {*HEAVY, *PARTS, "asyncio"} == set()
+    assert loaded >= set(FORWARD)
 
 
 def test_what_was_left_out_is_there_when_it_is_asked_for() -> None:

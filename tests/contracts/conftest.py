@@ -1,6 +1,7 @@
 """One bus per test, of each kind. The suite itself knows protocol.py only."""
 
 import itertools
+import socket
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from pipeline.broker.config import BrokerConfig
+from pipeline.broker.door_server import DoorServer
 from pipeline.broker.memory import MemoryBroker
 from pipeline.broker.open import open_broker
 from pipeline.broker.protocol import Broker, Partitions, Record, TopicPartition
@@ -112,8 +114,41 @@ def read(reader: Any, count: int) -> list[Record]:
     return found
 
 
+class BehindDoor:
+    """An embedded bus whose producers come through its door."""
+
+    def __init__(self, bus: Broker, folder: Path) -> None:
+        token = folder / "token"
+        token.write_text("t0ken\n")
+        listener = socket.create_server(("127.0.0.1", 0))
+        self._bus = bus
+        self._inside = bus.producer()
+        self._server = DoorServer(
+            listener, self._inside, tls=None, token_file=token, allowed=Everything(),
+            say=lambda what, whom: None,
+        ).start()  # fmt: skip
+        port = listener.getsockname()[1]
+        config = BrokerConfig(url=f"kubeledger://127.0.0.1:{port}", password_file=token)
+        self._outside = open_broker(config)
+        self.producer = self._outside.producer
+        self.consumer, self.reader, self.admin = bus.consumer, bus.reader, bus.admin
+
+    def close(self) -> None:
+        self._outside.close()
+        self._server.close()
+        self._inside.close(5.0)
+        self._bus.close()
+
+
+class Everything(frozenset[str]):
+    """Topics that the suite makes are not the product's."""
+
+    def __contains__(self, _topic: object) -> bool:
+        return True
+
+
 @pytest.fixture(
-    params=["memory", "sqlite", pytest.param("kafka", marks=pytest.mark.real)],
+    params=["memory", "sqlite", "door", pytest.param("kafka", marks=pytest.mark.real)],
 )
 def bus(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bus]:
     if request.param == "memory":
@@ -123,6 +158,8 @@ def bus(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bus]:
         if request.param == "kafka":
             url = request.getfixturevalue("kafka").url
         broker = open_broker(BrokerConfig(url=url, session_timeout_s=SESSION_S))
+    if request.param == "door":
+        broker = BehindDoor(broker, tmp_path)
     made = Bus(request.param, broker)
     try:
         yield made

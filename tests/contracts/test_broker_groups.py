@@ -26,7 +26,8 @@ def test_members_share_partitions_and_one_that_leaves_is_replaced(bus: Bus) -> N
     group = bus.group()
     first = bus.member(group, topic)
     until(lambda: len(first.records) == 20, first)
-    assert first.assigned == [frozenset(TopicPartition(topic, n) for n in range(4))]
+    # on a slow machine it may have joined more than once
+    assert first.assigned[-1] == frozenset(TopicPartition(topic, n) for n in range(4))
     second = bus.member(group, topic)
     until(lambda: settled(first, second, total=4), first, second)
     assert first.mine().isdisjoint(second.mine())

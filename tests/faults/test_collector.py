@@ -1,5 +1,5 @@
 """The collector under what a node does to it: no rights, no watches, no descriptors, no disk,
-jumping clocks, garbage, a broker that is away."""
+jumping clocks, garbage. A bus in trouble: test_collector_bus.py."""
 
 import errno
 import os
@@ -178,22 +178,6 @@ def test_a_read_error_is_tried_again_then_named(rig: Rig, monkeypatch: pytest.Mo
     with rig.started():
         rig.run(10)
         assert len(rig.files()) == 1
-
-
-def test_a_broker_that_is_away_for_a_minute_costs_nothing_but_time(rig: Rig) -> None:
-    pod = Kubelet(rig.root)
-    rig.producer.auto = False
-    with rig.started():
-        written = b""
-        for _ in range(70):
-            written += pod.write(10)
-            rig.run(1)
-        assert rig.agent.health() is not None
-        rig.producer.auto = True
-        rig.producer.ack()
-        rig.run(1)
-        assert rig.agent.health() is None
-        assert rig.only().content() == written
 
 
 def test_positions_on_a_full_disk_show_in_health(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import pytest
 from pipeline.base.errors import Fatal, Unavailable
 from pipeline.broker.protocol import Commit, TopicPartition
 from pipeline.contract.record import Gap, PodVersion, encode_headers, encode_pod
+from pipeline.contract.tables import CONTINUES, PARTIAL
 from pipeline.contract.topics import LOG_GROUP, LOGS, PODS
 from pipeline.logs_config import DeadLetterLimits, LineLimits, MultilineSetting
 from pipeline.processor.metadata import CarryNote, Declared, Progress, read_progress
@@ -132,13 +133,17 @@ def test_a_commit_that_is_not_understood_stops_the_service():
 
 def test_progress_survives_being_written_down():
     carry = CarryNote.of(
-        [CarryEntry(7, 300_000, 1, 900), CarryEntry(9, 4, 2, 999, cut=True, ts=-5, fragment=True)],
+        [
+            CarryEntry(7, 300_000, 1, 900),
+            CarryEntry(9, 4, 2, 999, cut=True, ts=-5, fragment=True),
+            CarryEntry(9, 0, 0, 999, ts=6),
+        ],
         start=12,
         base_ms=1000,
     )
     progress = Progress(12, carry, Declared(12, 11, 3, 4, 5, "ab" * 8, split=True))
     assert read_progress(TP, progress.commit()) == progress
-    assert carry.entries()[1].ts == -5
+    assert [entry.ts for entry in carry.entries()] == [0, -5, 6]
     assert carry.need == 7
 
 
@@ -204,6 +209,14 @@ def test_a_damaged_chunk_is_put_aside_and_what_follows_is_stored():
     assert sum(row["nbytes"] for row in world.store.rows()) == 2 * len(A)
 
 
+def forget_what_was_put_back(world: World) -> None:
+    reset = world.bus.consumer("kubeledger-replay")
+    reset.subscribe(["kubeledger.dead"], on_assigned=lambda _: None, on_revoked=lambda _: None)
+    reset.poll(0.1)
+    reset.commit({TopicPartition("kubeledger.dead", 0): Commit(0, "")})
+    reset.close()
+
+
 def test_a_letter_put_back_twice_makes_one_row():
     world = single()
     world.member()
@@ -213,14 +226,32 @@ def test_a_letter_put_back_twice_makes_one_row():
     world.store.refusing = False
     assert replay_dead(world.bus, reason="other", clock=world.clock) == {}
     assert replay_dead(world.bus, reason="row-refused", clock=world.clock) == {"row-refused": 1}
-    reset = world.bus.consumer("kubeledger-replay")
-    reset.subscribe(["kubeledger.dead"], on_assigned=lambda _: None, on_revoked=lambda _: None)
-    reset.poll(0.1)
-    reset.commit({TopicPartition("kubeledger.dead", 0): Commit(0, "")})
-    reset.close()
+    forget_what_was_put_back(world)
     assert replay_dead(world.bus, clock=world.clock) == {"row-refused": 1}
     world.settle()
     check_exactly_once(world)
+
+
+@pytest.mark.parametrize("head", [A[:-4], B[:-4], b""])
+def test_the_refused_rest_of_a_long_line_comes_back(head):
+    """The letter holds the rest without its header: only the letter knows its stream."""
+    world = single(lines=LineLimits(row_bytes=1024))
+    world.member()
+    world.write(1, A + head + b"a" * 1024 + b"REFUSE me\n" + B)
+    world.settle()
+    assert len(world.store.rows()) == 3
+    world.store.refusing = False
+    for _ in range(2):  # the second processor does not remember what the first put back
+        assert replay_dead(world.bus, clock=world.clock) == {"row-refused": 1}
+        world.settle()
+        forget_what_was_put_back(world)
+        world.members.pop().close()
+        world.member()
+    rows = sorted(world.store.rows(), key=lambda row: row["off"])
+    assert [row["body"] for row in rows] == [b"one", b"a" * 1024, b"REFUSE me", b"two"]
+    assert rows[2]["stream"] == rows[1]["stream"]
+    assert rows[2]["flags"] == CONTINUES | rows[1]["flags"] & ~PARTIAL
+    assert sum(row["nbytes"] for row in rows) == len(world.files[1])
 
 
 def test_a_store_that_is_away_for_minutes_costs_no_partition():

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
+import alerts
 import collectors
 import kubeledger
 import pipeline
@@ -45,16 +46,20 @@ def test_readme_names_every_command() -> None:
         assert words in readme, words
 
 
+_SETTINGS = ("config", "reach", "console.migrate")  # where settings are declared
+
+
 def _models() -> dict[str, type[Settings]]:
-    for package in (collectors, pipeline):
+    for package in (alerts, collectors, pipeline):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if module.name.endswith(("config", "reach", "console.migrate")):
+            if module.name.endswith(_SETTINGS):
                 importlib.import_module(module.name)
     waiting, found = [Settings], {}
     while waiting:
         for model in waiting.pop().__subclasses__():
             waiting.append(model)
-            if model.__module__.split(".")[0] in ("collectors", "pipeline"):
+            ours = model.__module__.split(".")[0] in ("alerts", "collectors", "pipeline")
+            if ours and model.__module__.endswith(_SETTINGS):
                 found[model.__qualname__] = model
     return found
 

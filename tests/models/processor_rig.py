@@ -15,13 +15,18 @@ from pipeline.base.errors import Rejected, Unavailable
 from pipeline.base.lifecycle import Stop
 from pipeline.base.telemetry import RecordingTelemetry
 from pipeline.broker.memory import MemoryBroker
+from pipeline.broker.protocol import Record, TopicPartition
 from pipeline.contract.record import CRI, Chunk, FileEnd, Source, encode_headers
 from pipeline.contract.topics import LOGS, topic_specs
 from pipeline.logs import LogProcessor
 from pipeline.logs_config import BatchLimits, LogProcessorConfig
+from pipeline.readiness.finder import SignalFinder
+from pipeline.readiness.signals import load_signals
 from pipeline.store.ledger import StoredRow
 
 REFUSED = b"REFUSE"
+SIDECAR = 1  # the file whose lines can be signals
+FINDER = SignalFinder(load_signals())
 
 
 class Crash(BaseException):
@@ -79,6 +84,7 @@ class ToyLedger:
         for table, stop in (
             ("logs", lambda r: r["off"] + r["nbytes"] + r["interleaved"]),
             ("gaps", lambda r: r["stop"]),
+            ("shed", lambda r: r["high"]),
             ("dead_letters", lambda r: r["off"] + r["nbytes"]),
         ):
             for row in self._store.rows(table):
@@ -122,7 +128,10 @@ def _stored(row: dict) -> StoredRow:
 
 
 def source(number: int) -> Source:
-    return Source("node-1", "shop", f"web-{number}", f"uid-{number}", "main", 0, f"/log/{number}")
+    container = "istio-proxy" if number == SIDECAR else "main"
+    return Source(
+        "node-1", "shop", f"web-{number}", f"uid-{number}", container, 0, f"/log/{number}"
+    )
 
 
 def settings(**changes) -> LogProcessorConfig:
@@ -232,6 +241,15 @@ class World:
                 return
         raise AssertionError("the processor does not come to rest")
 
+    def records(self, topic: str) -> list[Record]:
+        """All that is on partition 0 of a topic."""
+        reader, tp = self.bus.reader(), TopicPartition(topic, 0)
+        reader.assign([tp])
+        found: list[Record] = []
+        while reader.position(tp) < reader.end_offset(tp):
+            found += reader.poll(0)
+        return found
+
     def idle(self) -> bool:
         lag = self.bus.admin().group_lag("kubeledger-logs", LOGS)
         return not any(lag.values()) and not any(
@@ -292,3 +310,18 @@ def check_exactly_once(world: World) -> None:
             )
             stored = sorted((r["off"], r["body"]) for r in rows if r["stream"] == stream)
             assert b"".join(body for _, body in stored) == printed
+
+
+def signals_of_rows(world: World) -> set[str]:
+    """Ids of the signals that rows in the table must have left in the event log."""
+    return {
+        event.id
+        for row in world.store.rows()
+        for event in FINDER.find(
+            source(row["file_id"]),
+            row["file_id"],
+            bodies=[row["body"]],
+            offsets=[row["off"]],
+            ts=[row["ts"] + row["ts_shift"]],
+        )
+    }

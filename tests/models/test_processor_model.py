@@ -1,22 +1,33 @@
 """The log processor under anything that can happen: crashes between any two effects, members
 that come, go and come back from the dead, repeated and undecodable records, a store that is
-away, refuses rows or forgets tokens. At the end every line is stored exactly once."""
+away, refuses rows or forgets tokens. No row is ever stored before its signals are in the event
+log; at the end every line is stored exactly once."""
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from pipeline.base.errors import KubeledgerError
+from pipeline.contract.state import decode_state
+from pipeline.contract.topics import STATE
 from pipeline.replay import replay_dead
-from tests.models.processor_rig import REFUSED, Crash, World, away, check_exactly_once
+from tests.models.processor_rig import (
+    REFUSED,
+    Crash,
+    World,
+    away,
+    check_exactly_once,
+    signals_of_rows,
+)
 
+SIGNAL = b"Envoy proxy is NOT ready: workers have not yet started"
 STAMP = b"2026-11-23T05:35:0%d.%09dZ"
 
 lines = st.lists(
     st.tuples(
         st.sampled_from([b"stdout", b"stderr"]),
         st.sampled_from([b"F", b"F", b"F", b"P"]),
-        st.sampled_from([b"", b"a", b"hello", b"x" * 40, b"with " + REFUSED, b"\xff\x00"]),
+        st.sampled_from([b"", b"a", b"hello", b"x" * 40, b"with " + REFUSED, b"\xff\x00", SIGNAL]),
     ),
     min_size=1,
     max_size=6,
@@ -72,8 +83,10 @@ class ProcessorMachine(RuleBasedStateMachine):
     def crash(self, after, steps) -> None:
         """Somewhere in the next steps; a new process takes over."""
         self.world.fail(after, Crash())
-        for member in list(self.world.members):
-            self.world.step(member, steps)
+        for _ in range(steps):
+            for member in list(self.world.members):
+                self.world.step(member)
+            self.world.clock.advance(0.2)
         if not self.world.members:
             self.world.member()
 
@@ -82,6 +95,7 @@ class ProcessorMachine(RuleBasedStateMachine):
         for _ in range(times):
             for member in list(self.world.members):
                 self.world.step(member)
+            self.world.clock.advance(0.2)
         if not self.world.members:
             self.world.member()
 
@@ -125,6 +139,12 @@ class ProcessorMachine(RuleBasedStateMachine):
         self.world.step(zombie, times)
         if not self.world.members:
             self.world.member()
+
+    @invariant()
+    def rows_have_their_signals(self) -> None:
+        if hasattr(self, "world"):
+            sent = {decode_state(record.value).id for record in self.world.records(STATE)}
+            assert signals_of_rows(self.world) <= sent
 
     @rule()
     def put_back_dead_letters(self) -> None:

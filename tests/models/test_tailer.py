@@ -1,8 +1,9 @@
 """The tailer against a toy model, under random histories.
 
 Real files in a temporary directory: appended to (torn lines too), renamed and reopened, gzipped,
-deleted, truncated; acknowledgements come late, or never because the collector is killed. The
-model knows every byte of every generation. At the end, with a collector that is given time:
+deleted, truncated, replaced by another file of the same inode; acknowledgements come late, or
+never because the collector is killed. The model knows every byte of every generation.
+At the end, with a collector that is given time:
 
 - what was delivered of a file is what was written, byte for byte, in order;
 - each byte that was there to be read was delivered or is named in a gap;
@@ -133,6 +134,31 @@ class TailerMachine(RuleBasedStateMachine):
         oldest = next(g for g in self.generations if not g.gone and g is not self.live)
         oldest.path.unlink()
         self._lost(oldest)
+
+    @precondition(lambda self: any(self._let_go(g) for g in self._plain()))
+    @rule()
+    def reuse_inode(self) -> None:
+        """A generation is deleted, and the file system gives its inode to the next new file: as
+        after a restart, or once the collector has closed it."""
+        oldest = next(g for g in self._plain() if self._let_go(g))
+        inode = oldest.path.stat().st_ino
+        self._lost(oldest)
+        spare = self.folder / "spare"
+        oldest.path.rename(spare)
+        spare.write_bytes(b"")
+        if self.live is not None:
+            self._current().path = self.pod.rename()
+            self.live = None
+        spare.rename(self.pod.live)
+        self._current()
+        assert self.pod.live.stat().st_ino == inode
+
+    def _let_go(self, generation: Generation) -> bool:
+        """No descriptor of the collector keeps the inode."""
+        inode = generation.path.stat().st_ino
+        return not self.up or all(
+            tail.ino != inode for stream in self.rig.agent._files.streams() for tail in stream.tails
+        )
 
     @precondition(lambda self: self.live is not None and self.live.content)
     @rule()

@@ -30,7 +30,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreConfig]:
 def store(config: StoreConfig) -> Iterator[ClickHouseStore]:
     connection = open_store(config)
     migrate(connection, config)
-    for table in ("logs", "files", "gaps", "dead_letters"):
+    for table in ("logs", "files", "gaps", "shed", "dead_letters"):
         connection.command(f"TRUNCATE TABLE {config.database}.{table}")
     yield connection
     connection.close()
@@ -93,6 +93,33 @@ def test_complete(store: ClickHouseStore, config: StoreConfig) -> None:
     rows(store, 1, (0, 40), (40, 60))
     end(store, 1, 100)
     assert verdict(store, config) == "complete"
+
+
+def test_bytes_that_were_shed_are_accounted_for(
+    store: ClickHouseStore, config: StoreConfig
+) -> None:
+    rows(store, 1, (0, 40))
+    note(store, tables.SHED, file_id=1, reason="sampled", rows=2, bytes=60, low=40, high=100)
+    end(store, 1, 100)
+    (file,) = judge(store, config).files
+    assert (file.verdict, file.shed, file.shed_reasons) == ("complete", 60, ("sampled",))
+
+
+def test_bytes_that_were_shed_and_stored_are_a_duplicate(
+    store: ClickHouseStore, config: StoreConfig
+) -> None:
+    rows(store, 1, (0, 60))
+    note(store, tables.SHED, file_id=1, reason="sampled", rows=2, bytes=60, low=40, high=100)
+    end(store, 1, 100)
+    assert verdict(store, config) == "duplicate"
+
+
+def test_a_file_of_which_every_line_was_shed_is_open(
+    store: ClickHouseStore, config: StoreConfig
+) -> None:
+    note(store, tables.SHED, file_id=1, reason="excluded", rows=9, bytes=90, high=90, pod="p")
+    (file,) = judge(store, config).files
+    assert (file.verdict, file.expected, file.pod) == ("open", 90, "p")
 
 
 def test_open_until_its_end_is_known(store: ClickHouseStore, config: StoreConfig) -> None:
@@ -243,3 +270,22 @@ def test_an_old_file_may_still_have_holes(store: ClickHouseStore, config: StoreC
     end(store, 1, 700)
     (file,) = judge(store, config).files
     assert (file.verdict, file.unexplained) == ("unexplained", 50)
+
+
+def test_rows_that_were_kept_for_a_short_time_are_not_missed(
+    store: ClickHouseStore, config: StoreConfig
+) -> None:
+    """Written four days ago; what is gone without having been short is still missed."""
+    old = NOW - 4 * 86_400
+    store.command("TRUNCATE TABLE expiring")
+    for file_id, kept in ((1, "short"), (2, "")):
+        for off, size, retention in ((0, 50, kept), (50, 40, ""), (90, 40, kept)):
+            store.command(
+                "INSERT INTO logs (ts, file_id, off, nbytes, retention) "
+                f"SELECT toDateTime64({old}, 9), {file_id}, {off}, {size}, '{retention}'"
+            )
+        end(store, file_id, 130)
+    store.command("ALTER TABLE logs DELETE WHERE off IN (0, 90) SETTINGS mutations_sync = 1")
+    found = {f.file[-1]: f for f in judge(store, config).files}
+    assert (found["1"].expired, found["1"].unexplained) == (90, 0)
+    assert (found["2"].expired, found["2"].unexplained) == (0, 90)

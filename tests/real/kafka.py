@@ -16,6 +16,8 @@ import socket
 import subprocess
 import time
 import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 VERSION = "4.2.0"
@@ -27,11 +29,11 @@ _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{more}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}{more}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL:SASL_SSL,MTLS:SSL
 log.dirs={data}
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=3
@@ -50,16 +52,66 @@ num.network.threads=2
 num.io.threads=2
 """
 
+# Authentication and rights. Whoever comes without, on loopback, may do everything: the test.
+_SECURED = """\
+ssl.keystore.type=PEM
+ssl.keystore.location={keys}
+ssl.truststore.type=PEM
+ssl.truststore.location={ca}
+listener.name.mtls.ssl.client.auth=required
+listener.name.mtls.ssl.principal.mapping.rules=RULE:^CN=([^,]+).*$/$1/
+listener.name.sasl.sasl.enabled.mechanisms=SCRAM-SHA-512,SCRAM-SHA-256,PLAIN
+listener.name.sasl.scram-sha-512.sasl.jaas.config={jaas}.scram.ScramLoginModule required;
+listener.name.sasl.scram-sha-256.sasl.jaas.config={jaas}.scram.ScramLoginModule required;
+listener.name.sasl.plain.sasl.jaas.config={jaas}.plain.PlainLoginModule required {plain};
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS
+"""
+# Every decision about a right is in the log, also those that are granted.
+_TELL_RIGHTS = ("-Dorg.slf4j.simpleLogger.log.kafka.authorizer.logger=debug",)
+_JAAS = "org.apache.kafka.common.security"
+
+
+@dataclass(frozen=True)
+class Secured:
+    """Listeners with TLS: one for users with passwords, one for client certificates."""
+
+    ca: Path
+    certificate: Path
+    key: Path
+    users: Mapping[str, str]  # name -> password; none has a right until the test gives it
+    sasl_port: int = field(default_factory=lambda: free_port())
+    mtls_port: int = field(default_factory=lambda: free_port())
+
+    @property
+    def listeners(self) -> str:
+        return f",SASL://127.0.0.1:{self.sasl_port},MTLS://127.0.0.1:{self.mtls_port}"
+
+    def properties(self, directory: Path) -> str:
+        keys = directory / "broker.pem"
+        keys.touch(mode=0o600)
+        keys.write_bytes(self.key.read_bytes() + self.certificate.read_bytes())
+        plain = " ".join(f'user_{name}="{word}"' for name, word in self.users.items())
+        return _SECURED.format(keys=keys, ca=self.ca, jaas=_JAAS, plain=plain)
+
+    def scram(self) -> list[str]:
+        return [
+            word
+            for name, password in self.users.items()
+            for kind in ("SCRAM-SHA-512", "SCRAM-SHA-256")
+            for word in ("--add-scram", f"{kind}=[name={name},password={password}]")
+        ]
+
 
 class RealPartMissing(Exception):
     """This machine cannot run a real Kafka; the message says what is missing."""
 
 
-def start_kafka(directory: Path, port: int = 0) -> "KafkaNode":
+def start_kafka(directory: Path, port: int = 0, secured: Secured | None = None) -> "KafkaNode":
     """Start a fresh node with its data below `directory`; port 0 takes a free one."""
     jars = _jars()
     directory.mkdir(parents=True, exist_ok=True)
-    node = KafkaNode(directory, jars, port or free_port(), free_port())
+    node = KafkaNode(directory, jars, port or free_port(), free_port(), secured)
     node.format()
     node.start()
     return node
@@ -68,7 +120,15 @@ def start_kafka(directory: Path, port: int = 0) -> "KafkaNode":
 class KafkaNode:
     """Handle of one node. `start` waits until it serves."""
 
-    def __init__(self, directory: Path, jars: Path, port: int, controller: int) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        jars: Path,
+        port: int,
+        controller: int,
+        secured: Secured | None = None,
+    ) -> None:
+        self._secured = secured
         self.bootstrap = f"127.0.0.1:{port}"
         self._port = port
         self._controller = controller
@@ -89,15 +149,21 @@ class KafkaNode:
         return self._directory / "server.log"
 
     def format(self) -> None:
-        (self._directory / "server.properties").write_text(
-            _PROPERTIES.format(
-                port=self._port, controller=self._controller, data=self._directory / "data"
-            )
+        secured = self._secured
+        properties = _PROPERTIES.format(
+            port=self._port,
+            controller=self._controller,
+            data=self._directory / "data",
+            more=secured.listeners if secured else "",
         )
+        if secured is not None:
+            properties += secured.properties(self._directory)
+        (self._directory / "server.properties").write_text(properties)
+        users = secured.scram() if secured is not None else []
         # an identifier that begins with a dash would be read as an option
         cluster = "K" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
         subprocess.run(
-            self._java("128m", "kafka.tools.StorageTool", "format", "-t", cluster, "-c"),
+            self._java("128m", "kafka.tools.StorageTool", "format", *users, "-t", cluster, "-c"),
             check=True,
             capture_output=True,
             timeout=_START_S,
@@ -161,6 +227,7 @@ class KafkaNode:
             "-XX:TieredStopAtLevel=1",
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
             "-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info",
+            *(_TELL_RIGHTS if self._secured is not None else ()),
             "-cp",
             f"{self._jars}/*",
             *command,

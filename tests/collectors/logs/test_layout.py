@@ -1,12 +1,15 @@
 """Names below a log root."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from collectors.logs.layout import (
     FileName,
     Kind,
     PodName,
     is_temporary,
+    lives,
     log_file,
     pod_directory,
     sibling,
@@ -76,6 +79,17 @@ def test_siblings_sort_oldest_first_numbered_or_dated() -> None:
     )
     assert sibling("messages.old", "messages") is None
     assert sibling("message", "messages") is None
+
+
+@given(
+    live=st.text(st.sampled_from("a.-1²g z\n"), max_size=6),
+    rest=st.text(st.sampled_from(".-12x²\ngz"), max_size=7),
+    end=st.sampled_from(("", ".gz")),
+)
+def test_live_names_are_those_that_siblings_have(live: str, rest: str, end: str) -> None:
+    name = live + rest + end
+    found = {name[:at] for at in range(len(name)) if sibling(name, name[:at])}
+    assert sorted(lives(name)) == sorted(found)
 
 
 def test_half_made_archives_are_passing_by() -> None:

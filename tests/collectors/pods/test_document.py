@@ -74,6 +74,20 @@ def test_a_static_pod_is_known_by_its_config_hash_too() -> None:
     assert len(pod_versions(pod(annotations={"kubernetes.io/config.hash": "u"}), "n")) == 1
 
 
+def test_of_the_environment_only_what_speaks_of_logs_is_kept() -> None:
+    source = pod(annotations={"fluentbit.io/parser": "nginx", "team": "x"})
+    source["spec"] = {"containers": [
+        {"name": "a", "image": "i", "env": [
+            {"name": "aliyun_logs_web", "value": "stdout"}, {"name": "PASSWORD", "value": "s3cret"},
+            {"name": "aliyun_logs_key", "valueFrom": {"secretKeyRef": {"name": "k"}}}]},
+        {"name": "b", "image": "i"},
+    ]}  # fmt: skip
+    (found,) = pod_versions(source, "node-a")
+    assert found.env == {"a": {"aliyun_logs_web": "stdout"}}
+    assert dict(found.annotations) == {"fluentbit.io/parser": "nginx"}
+    assert decode_pod(encode_pod(found)) == found
+
+
 def test_whatever_people_write_the_record_stays_small() -> None:
     greedy = pod(
         labels={f"l{i:04}": "v" * 5000 for i in range(500)},

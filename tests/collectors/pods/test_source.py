@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from collectors.kubelet.client import KubeletClient, KubeletFailure
+from collectors.kubelet.config import KubeletConfig
 from collectors.pods.config import PodsConfig
-from collectors.pods.kubelet import Kubelet, KubeletFailure
+from collectors.pods.kubelet import PodList
 from collectors.pods.publish import FORGET_S, REPEAT_S, Publisher
 from collectors.pods.source import MAX_BACKOFF_S, NoPods, PodSource, open_pods
 from pipeline.base.clock import ManualClock, SystemClock
@@ -20,7 +22,7 @@ from pipeline.broker.memory import MemoryBroker
 from pipeline.broker.protocol import Position, TopicPartition
 from pipeline.contract.record import Headers, PodVersion, decode_pod
 from pipeline.contract.topics import PODS, topic_specs
-from tests.collectors.pods.kubelet_server import KubeletServer
+from tests.collectors.kubelet.server import KubeletServer
 
 UID = "5f1e"
 
@@ -61,7 +63,7 @@ class HeldProducer:
                 future.set_result(Position(0, offset))
 
 
-class ScriptedKubelet(Kubelet):
+class ScriptedKubelet(PodList):
     """Answers with pods, or fails."""
 
     def __init__(self) -> None:
@@ -317,8 +319,9 @@ def test_a_damaged_file_is_said_once_and_what_was_known_stays(tmp_path: Path) ->
 def test_nothing_configured_costs_nothing() -> None:
     broker = MemoryBroker()
     with open_pods(
-        PodsConfig(), broker=broker, node="n", telemetry=RecordingTelemetry(), clock=SystemClock()
-    ) as pods:
+        PodsConfig(), kubelet=None, broker=broker, node="n", telemetry=RecordingTelemetry(),
+        clock=SystemClock(),
+    ) as pods:  # fmt: skip
         assert isinstance(pods, NoPods)
         assert pods.version(UID) == 0
     broker.close()
@@ -329,12 +332,13 @@ def test_from_a_real_server_to_the_topic(
 ) -> None:
     (tmp_path / "token").write_text("t")
     server.body = json.dumps({"kind": "PodList", "items": [pod()]}).encode()
-    config = PodsConfig(
-        kubelet_url=server.url, token_file=tmp_path / "token", insecure_skip_verify=True
-    )
+    config = KubeletConfig(url=server.url, token_file=tmp_path / "token", ca_file=certificates[0])
     broker, telemetry, clock = MemoryBroker(), RecordingTelemetry(), SystemClock()
+    kubelet = KubeletClient(config, clock)
     broker.admin().ensure(topic_specs(1), create=True)
-    with open_pods(config, broker=broker, node="n", telemetry=telemetry, clock=clock) as pods:
+    with open_pods(
+        PodsConfig(), kubelet=kubelet, broker=broker, node="n", telemetry=telemetry, clock=clock
+    ) as pods:
         while (version := pods.version(UID)) is None:
             clock.sleep(0.005)
         assert pods.version("other") is None
@@ -346,5 +350,5 @@ def test_from_a_real_server_to_the_topic(
     (record,) = reader.poll(1)
     assert record.value is not None
     assert decode_pod(record.value).version == version
-    assert telemetry.names() == ["kubelet-not-verified"]
+    assert telemetry.names() == []
     broker.close()

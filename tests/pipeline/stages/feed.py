@@ -42,7 +42,7 @@ def chunk(data: bytes, offset: int, *, last: bool = False, file_id: int = 7, **o
         flags=flags,
         first_ts="",
         last_ts="",
-        read_ms=READ_MS,
+        read_ms=other.pop("read_ms", READ_MS),
         **other,
     )
 

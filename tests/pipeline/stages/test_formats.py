@@ -10,7 +10,7 @@ from pipeline.contract.record import DOCKER, PLAIN, Source, encode_headers
 from pipeline.contract.tables import CONTINUES, MULTILINE, PARTIAL, UNPARSED
 from pipeline.stages import decode
 from pipeline.stages.rows import PodView
-from pipeline.stages.timestamps import parse_klog, parse_rfc3339, parse_syslog
+from pipeline.stages.timestamps import parse_json, parse_klog, parse_rfc3339, parse_syslog
 from tests.pipeline.stages.feed import READ_MS, chunk, chunks_of, end, read
 
 SECOND = 10**9
@@ -50,6 +50,21 @@ def test_docker_lines_are_unescaped_and_parts_joined():
     assert [row["stream"] for row in rows] == [1, 1, 2, 1, 1]
     assert sum(row["nbytes"] for row in rows) == len(data)
     assert rows[0]["ts"] == parse_rfc3339(b"2026-11-23T05:39:20.57606443Z")
+
+
+def test_times_inside_json():
+    klog = b'{"ts":1753121294157.29,"caller":"kubelet.go:1","msg":"x","v":0}'
+    assert parse_json(klog) == 1_753_121_294_157_290_000
+    assert parse_json(b'{"ts":1580306777.04728,"msg":"x"}') == 1_580_306_777_047_280_000
+    logrus = b'{"error":"e","level":"error","msg":"m","time":"2026-11-23T05:45:07.844964273Z"}'
+    assert parse_json(logrus) == parse_rfc3339(b"2026-11-23T05:45:07.844964273Z")
+    for odd in (
+        b"{}",
+        b'{"ts":12}',
+        b'{"ts":99999999999999}',
+        b'{"time":"yesterday at noon sharp"}',
+    ):
+        assert parse_json(odd) is None
 
 
 def test_plain_lines_take_the_time_they_say_or_the_one_before():

@@ -1,7 +1,7 @@
 """Any bytes, in any chunks, in any batches, with crashes between them, give the rows that the
 reference gives."""
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.contract.tables import CONTINUES, PARTIAL, UNPARSED
@@ -55,6 +55,24 @@ files = st.builds(
 )
 cuts = st.lists(st.integers(0, 10_000), max_size=8)
 
+# A line of stderr is torn between two chunks, and finished, while one of stdout is open: a carry
+# that is rebuilt has the torn line's rest and not its beginning.
+TORN = (
+    b"2026-11-01T05:59:03Z stdout P x\n"
+    b"2026-11-01T05:59:03Z stderr F " + b"y" * 50 + b"\n"
+    b"2026-11-01T05:59:04Z stdout F z\n"
+)
+
+# A line without a time begins a record, and is carried: its time is that of the line before.
+TIMELESS = b"2026-11-01T05:59:03Z stdout F x\n" + b"z" * 80 + b"\n"
+
+# Two parts of a line, each torn between two chunks: the row that is unfinished after the second
+# chunk begins in the rest of the first part, and ends in the last part.
+TWICE_TORN = (
+    b"2026-11-01T05:59:03Z stdout P " + b"x" * 100 + b"\n"
+    b"2026-11-01T05:59:03Z stdout F " + b"y" * 80 + b"\n"
+)
+
 
 def facts(row):
     return (row["off"], row["nbytes"], row["interleaved"], row["ts"], row["stream"], row["body"])
@@ -70,6 +88,8 @@ def expected(data):
 
 
 @settings(max_examples=300, deadline=None)
+@example(data=TORN, cuts=[100, 120], batch=2, crashes={0})
+@example(data=TIMELESS, cuts=[40, 100], batch=1, crashes={1})
 @given(data=files, cuts=cuts, batch=st.integers(1, 4), crashes=st.sets(st.integers(0, 9)))
 def test_rows_do_not_depend_on_chunks_batches_or_crashes(data, cuts, batch, crashes):
     events = [*chunks_of(data, cuts), (end(len(data)), b"")]
@@ -89,6 +109,7 @@ def test_flags_say_what_the_reference_says(data, cuts):
 
 
 @settings(max_examples=200, deadline=None)
+@example(data=TWICE_TORN, cuts=[61, 200], bound=90, batch=1, crashes={1})
 @given(
     data=files,
     cuts=cuts,

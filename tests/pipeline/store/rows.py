@@ -19,6 +19,7 @@ def log_block(
     ko: int = 0,
     file_id: int = 1,
     start: int = 0,
+    flags: int = 0,
 ) -> Block:
     """Rows of one file, one after the other; everything a writer sends."""
     count = len(bodies)
@@ -50,6 +51,6 @@ def log_block(
         "kp": same(np.uint16, kp),
         "ko": same(np.uint64, ko),
         "enriched": same(np.uint8, 1),
-        "flags": same(np.uint8, 0),
+        "flags": same(np.uint8, flags),
     }
     return Block({spec.name: columns[spec.name] for spec in LOGS.written})

@@ -156,6 +156,13 @@ def test_cancel(running: Running) -> None:
         assert client.execute("SELECT 1") == [(1,)]
 
 
+def test_a_cancel_leaves_a_quick_answer_whole(running: Running) -> None:
+    with running.client() as client:
+        for _ in range(50):
+            client.execute_with_progress("SELECT 2")
+            assert client.cancel() == [(2,)]
+
+
 def test_cancel_of_a_stream(running: Running) -> None:
     with running.client() as client:
         progress = client.execute_with_progress("SELECT number FROM system.numbers")

@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+from pipeline.contract.tables import LEVEL_SHIFT, UNPARSED
+from pipeline.contract.tables import LEVELS as TABLE_LEVELS
 from pipeline.store.clickhouse import ClickHouseStore
-from tests.pipeline.store.rows import log_block
+from tests.pipeline.store.rows import NOON, log_block
 
 LEVELS: list[tuple[bytes, str]] = [
     (b'{"level":"info","msg":"ERROR is only said"}', "info"),
@@ -48,6 +50,18 @@ def test_levels(store: ClickHouseStore) -> None:
     store.insert("logs", log_block([body for body, _ in LEVELS]), token="t")
     found = [row[0] for row in store.query("SELECT level FROM logs ORDER BY ts").rows]
     assert list(zip([b for b, _ in LEVELS], found, strict=True)) == LEVELS
+
+
+def test_a_level_that_the_carrier_said_counts_where_the_body_says_none(
+    store: ClickHouseStore,
+) -> None:
+    for code, said in enumerate(TABLE_LEVELS):
+        bodies = [b"nfs: server x not responding", b"E1123 12:00:00.000000       1 a.go:1] x"]
+        flags = code << LEVEL_SHIFT | UNPARSED
+        store.insert("logs", log_block(bodies, flags=flags, ts=NOON + code * 10**9), token=said)
+    found = [row[0] for row in store.query("SELECT level FROM logs ORDER BY ts").rows]
+    assert found[::2] == list(TABLE_LEVELS)
+    assert set(found[1::2]) == {"error"}
 
 
 ATTRIBUTES: list[tuple[bytes, dict[str, str]]] = [

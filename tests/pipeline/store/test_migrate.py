@@ -95,12 +95,13 @@ def test_a_newer_database_is_refused(store: ClickHouseStore, running: Running) -
 def test_retention_follows_the_configuration(store: ClickHouseStore, running: Running) -> None:
     config = changed(config_of(store, running), ttl_days=3)
     lines = migrate(store, config)
-    assert "store: logs keeps 3 days now, 14 before" in lines
+    now, before = "3 (short 3, long 90)", "14 (short 3, long 90)"
+    assert f"store: logs keeps {now} days now, before {before}" in lines
     text = store.query(
         "SELECT create_table_query FROM system.tables "
         "WHERE database = currentDatabase() AND name = 'logs'"
     ).rows[0][0]
-    assert "toIntervalDay(3)" in text
+    assert "multiIf(retention = 'short', 3, retention = 'long', 90, 3)" in text
     assert len(migrate(store, config)) == 1
 
 
@@ -127,7 +128,9 @@ def test_single_form() -> None:
     for word in ("${", "ON CLUSTER", "Replicated", "Distributed", "_local"):
         assert word not in text
     assert "toIntervalDay(3) DELETE" in text
-    assert text.count("non_replicated_deduplication_window = 100000") == len(TABLES) + 1
+    assert (
+        text.count("non_replicated_deduplication_window = 100000") == len(TABLES) + 2
+    )  # and logs_1m, expiring
 
 
 def test_files_are_in_the_package() -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.collectors.pods.kubelet_server import KubeletServer, make_certificates
+from tests.collectors.kubelet.server import KubeletServer, make_certificates
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,219 @@
+"""Files in volumes: what is read, as whose, and what is not whoever wishes it."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.contract.record import PLAIN, FileOpen
+from tests.collectors.volumes.rig import POD, VolumeRig, pod, wished
+
+PATH = "volume:/logs/app.log"
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> VolumeRig:
+    rig = VolumeRig(tmp_path)
+    rig.feed.learn(wished("/logs/*.log"))
+    return rig
+
+
+def test_lines_have_the_pods_identity_and_the_path_in_the_container(rig: VolumeRig) -> None:
+    written = rig.write("app.log", "2026-11-23T05:00:00Z stdout F not what it looks like\n")
+    rig.write("other.txt", "not wished\n")
+    with rig.started():
+        rig.run(1)
+        written += rig.write("app.log", "two\n")
+        rig.run(1)
+        assert rig.read() == {PATH: [written]}
+        opened = rig.only().events[0]
+        source = opened.source
+        assert (source.namespace, source.pod, source.uid) == ("shop", "web-7", POD)
+        assert (source.container, source.file) == ("main", "/logs/app.log")
+        assert isinstance(opened, FileOpen)
+        assert opened.format == PLAIN
+
+
+def test_rotation_by_rename_copy_and_deletion(rig: VolumeRig) -> None:
+    with rig.started():
+        one = rig.write("app.log", "same head\none\n")
+        rig.run(6)
+        (rig.volume / "app.log").rename(rig.volume / "app.log.1")
+        two = rig.write("app.log", "same head\ntwo\n")
+        rig.run(20)
+        assert rig.read() == {PATH: [one, two]}
+        (rig.volume / "app.log.2").write_bytes((rig.volume / "app.log").read_bytes())
+        os.truncate(rig.volume / "app.log", 0)
+        rig.run(6)
+        three = rig.write("app.log", "same head\nthree\n")
+        rig.run(20)
+        assert rig.read()[PATH][2:] in ([three], [two, three])  # the copy may be read as well
+        (rig.volume / "app.log").unlink()
+        rig.run(20)
+        four = rig.write("app.log", "same head\nfour\n")
+        rig.run(20)
+        assert rig.read()[PATH][-1] == four
+        assert all(not file.gaps for file in rig.files().values())
+
+
+def test_a_second_life_goes_on_and_nothing_is_missing_before_pods_are_known(
+    rig: VolumeRig,
+) -> None:
+    written = rig.write("app.log", "one\n")
+    with rig.started():
+        rig.run(2)
+    rig.known.listed = 0
+    with rig.started():
+        rig.run(30)
+        rig.known.listed = 1
+        written += rig.write("app.log", "two\n")
+        rig.run(30)
+        assert rig.read() == {PATH: [written]}
+        assert not rig.only().gaps
+        assert not rig.only().ends
+
+
+def test_a_pod_that_is_gone_ends_its_files_and_is_forgotten(rig: VolumeRig) -> None:
+    written = rig.write("app.log", "one\nno newline")
+    with rig.started():
+        rig.run(2)
+        (rig.volume / "app.log").unlink()
+        rig.volume.rmdir()
+        rig.run(20)
+        file = rig.only()
+        assert (file.content(), file.ends[0].reason) == (written, "deleted")
+        assert len(list(rig.positions.items())) == 1
+        rig.known.pods, rig.known.listed = [], 2
+        rig.run(6)
+        assert not list(rig.positions.items())
+
+
+def test_what_is_gone_while_nobody_looked_is_named(rig: VolumeRig) -> None:
+    rig.write("app.log", "one\n")
+    with rig.started():
+        rig.run(2)
+        rig.producer.auto = False
+        rig.write("app.log", "two\n")
+        rig.run(2)
+        rig.agent._keep(1e9)
+        rig.kill()
+    (rig.volume / "app.log").unlink()
+    rig.producer.pending.clear()
+    rig.producer.auto = True
+    with rig.started():
+        rig.run(30)
+        (gap,) = rig.only().gaps
+        assert (gap.start, gap.stop, gap.exact) == (4, 8, False)
+
+
+@pytest.mark.parametrize("kind", ["file", "directory", "fifo", "socket-like", "dangling"])
+def test_nothing_leads_out_of_a_volume(rig: VolumeRig, tmp_path: Path, kind: str) -> None:
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "app.log").write_text("root:x:0:0\n")
+    if kind == "directory":
+        rig.volume.rmdir()
+        rig.volume.symlink_to(secret)
+    elif kind == "fifo":
+        os.mkfifo(rig.volume / "app.log")
+    elif kind == "socket-like":
+        (rig.volume / "app.log").mkdir()
+    else:
+        target = "app.log" if kind == "file" else "nothing"
+        (rig.volume / "app.log").symlink_to(secret / target)
+    with rig.started():
+        rig.run(12)
+        assert rig.read() == {}
+    if kind == "directory":
+        assert "links are not followed" in rig.unread()[0]
+
+
+def test_a_file_swapped_for_a_link_between_look_and_open(
+    rig: VolumeRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "secret").write_text("root:x:0:0\n")
+    rig.write("app.log", "harmless\n")
+    opened = os.open
+
+    def swapping(path: Any, *args: Any, **kwargs: Any) -> int:
+        if path == "app.log":
+            (rig.volume / "app.log").unlink(missing_ok=True)
+            (rig.volume / "app.log").symlink_to(tmp_path / "secret")
+        return opened(path, *args, **kwargs)
+
+    monkeypatch.setattr("collectors.volumes.beneath.os.open", swapping)
+    with rig.started():
+        rig.run(6)
+        assert rig.read() == {}
+
+
+def test_a_pod_has_so_many_files_and_no_more(tmp_path: Path) -> None:
+    rig = VolumeRig(tmp_path, max_files=3)
+    rig.feed.learn(wished("/logs/*.log", "/logs/*.txt"))
+    for number in range(5):
+        rig.write(f"{number}.log", "line\n")
+        rig.write(f"{number}.txt", "line\n")
+    with rig.started():
+        rig.run(12)
+        assert len(rig.read()) == 3
+        assert "max_files" in rig.unread()[0]
+        (rig.volume / "0.log").unlink()
+        rig.run(20)
+        assert len(rig.read()) == 4
+
+
+@pytest.mark.parametrize(
+    ("place", "allowed", "says"),
+    [
+        ("{}/node", ["{}"], ""),
+        ("{}/node", ["{}/other"], "host_paths"),
+        ("{}/nodes", ["{}/node"], "host_paths"),
+        ("{}/other/../node", ["{}"], "has . or .."),
+        ("../../secret", [], "has . or .."),
+    ],
+)
+def test_host_paths_only_where_they_are_allowed(
+    tmp_path: Path, place: str, allowed: list[str], says: str
+) -> None:
+    rig = VolumeRig(tmp_path, host_paths=[text.format(tmp_path) for text in allowed])
+    for name in ("node", "nodes", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x.log").write_text("line\n")
+    rig.known.pods = [pod(data=place.format(tmp_path))]
+    rig.feed.learn(wished("/data/x.log"))
+    with rig.started():
+        rig.run(6)
+        assert len(rig.read()) == (not says)
+        assert says in (rig.unread() or [""])[0]
+
+
+def test_wishes_change_while_it_runs(rig: VolumeRig) -> None:
+    rig.feed.learn(wished("/logs/*.log", generation=2, selector={"matchLabels": {"app": "db"}}))
+    written = rig.write("app.log", "one\n")
+    with rig.started():
+        rig.run(6)
+        assert rig.read() == {}
+        rig.feed.learn(wished("/logs/app.log", generation=3))
+        rig.run(6)
+        assert rig.read() == {PATH: [written]}
+        rig.feed.learn(wished("relative", generation=4))
+        rig.write("app.log", "a last line\n")
+        rig.run(30)
+        later = rig.write("app.log", "of no interest\n")
+        rig.run(30)
+        assert later not in rig.read()[PATH][0]
+        assert rig.only().ends
+    assert "absolute path" in rig.said("wish-bad")[0]
+
+
+def test_two_containers_that_see_a_volume_are_one(rig: VolumeRig) -> None:
+    both = pod(logs="logs")
+    rig.known.pods = [
+        type(both)(both.uid, both.name, both.namespace, "n1", 0,
+                   mounts={"main": {"/logs": "logs"}, "side": {"/logs": "logs"}})
+    ]  # fmt: skip
+    rig.write("app.log", "one\n")
+    with rig.started():
+        rig.run(6)
+        assert rig.only().events[0].source.container == "main"

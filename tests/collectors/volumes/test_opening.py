@@ -1,0 +1,64 @@
+"""What files in volumes need is said at the start; and how wishes come from the bus."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from collectors.config import CollectConfig
+from collectors.logs.watch import Watch
+from collectors.pods.source import NoPods
+from collectors.volumes.opening import open_volumes
+from pipeline.base.errors import UsageError
+from pipeline.base.telemetry import RecordingTelemetry
+from pipeline.broker.config import BrokerConfig
+from pipeline.broker.open import open_broker
+from pipeline.contract.configs import ConfigVersion, encode_config
+from pipeline.contract.topics import CONFIGS, topic_specs
+from tests.collectors.cluster.watcher_rig import until
+from tests.collectors.volumes.rig import Pods, wished
+
+
+@pytest.mark.parametrize(
+    ("url", "pods", "says"),
+    [
+        ("sqlite:bus.db", NoPods(), "kubelet.url or pods.files"),
+        ("kubeledger://127.0.0.1:9", Pods(), "only takes what collectors write"),
+    ],
+)
+def test_what_is_missing_is_said(url: str, pods: Any, says: str) -> None:
+    config = CollectConfig.model_construct(broker=BrokerConfig.model_construct(url=url))
+    broker: Any = None
+    telemetry = RecordingTelemetry()
+    opening = open_volumes(
+        config, broker=broker, pods=pods, watch=Watch(telemetry), telemetry=telemetry
+    )
+    with pytest.raises(UsageError, match=says), opening:
+        pass
+
+
+def test_wishes_come_from_the_bus(tmp_path: Path) -> None:
+    config = CollectConfig(node="n1", broker={"url": f"sqlite:{tmp_path / 'bus.db'}"})
+    broker, telemetry = open_broker(config.broker), RecordingTelemetry()
+    broker.admin().ensure(topic_specs(1), create=True)
+    producer = broker.producer()
+
+    def send(value: bytes) -> None:
+        producer.send(CONFIGS, key=b"k", value=value).result(10)
+
+    send(encode_config(wished("/logs/a.log")))
+    send(b"no version")
+    opening = open_volumes(
+        config, broker=broker, pods=Pods(), watch=Watch(telemetry), telemetry=telemetry
+    )
+    with opening as files:
+        feed = files._feed
+        until(files._loaded)
+        assert [wish.files for wish in feed.wishes()] == [["/logs/a.log"]]
+        send(encode_config(wished("/logs/b.log", generation=2)))
+        until(lambda: [wish.files for wish in feed.wishes()] == [["/logs/b.log"]])
+        send(encode_config(ConfigVersion("c1", 0, 9, deleted=True)))
+        send(encode_config(wished("/logs/c.log", generation=3)))  # late
+        until(lambda: not feed.wishes())
+    producer.close(5)
+    assert "config-bad" in telemetry.names()
