@@ -6,20 +6,24 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 BIN := .venv/bin
 STAMP := .venv/.ready
 KILLS ?= 50
+MINUTES ?= 30
 SEED ?= $(shell date +%s)
 
-.PHONY: help setup demo test quick check real chaos bench wheel lock clean
+.PHONY: help setup demo test quick check audit real chaos soak bench wheel lock manifests clean
 
 help:
 	@echo "make setup   create .venv with kubeledger in it (.venv/bin/kubeledger)"
 	@echo "make demo    a real log tree and a generator through the whole pipeline, killed on the way"
-	@echo "make test    all tests; those that need Java and Maven skip with the reason where these are absent"
+	@echo "make test    all tests; those that need Java, Maven or Helm skip with the reason where these are absent"
 	@echo "make quick   the tests that take seconds"
 	@echo "make real    only the tests against real parts (Apache Kafka); absent parts are failures"
 	@echo "make check   formatting, lint, types, import rules"
+	@echo "make audit   known vulnerabilities of what is installed (asks the advisory database)"
 	@echo "make wheel   build the wheel, install it in an empty environment, run it from elsewhere"
 	@echo "make chaos   50 kills, stops and cuts each, embedded and with Apache Kafka; prints its seed"
+	@echo "make soak    30 minutes at 10 MB/s with rotation: memory, descriptors, audit (about 10 GB)"
 	@echo "make bench   performance figures as JSON lines"
+	@echo "make manifests   what is generated in deploy/ (needs helm)"
 	@echo "make lock    pin all dependencies anew"
 
 setup: $(STAMP)
@@ -50,9 +54,15 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+audit: setup
+	$(BIN)/python tests/audit.py
+
 chaos: setup
 	$(BIN)/python -m tests.chaos --bus sqlite --kills $(KILLS) --seed $(SEED)
 	$(BIN)/python -m tests.chaos --bus kafka --kills $(KILLS) --seed $(SEED)
+
+soak: setup
+	$(BIN)/python -m tests.soak --minutes $(MINUTES)
 
 wheel: setup
 	$(BIN)/python tests/wheel.py
@@ -63,6 +73,13 @@ bench: setup
 lock: setup
 	$(BIN)/python -m uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
 		--generate-hashes --quiet --custom-compile-command 'make lock' --output-file requirements.lock
+	cp requirements.lock deploy/image/requirements.lock  # the image gets the same versions
+	$(BIN)/python -m uv pip compile pyproject.toml --universal --python-version 3.11 \
+		--generate-hashes --quiet --custom-compile-command 'make lock' \
+		--output-file deploy/image/requirements.lock
+
+manifests: setup
+	$(BIN)/python -m tests.deploy.chart
 
 clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
