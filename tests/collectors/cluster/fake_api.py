@@ -33,8 +33,9 @@ LEASES = "/apis/coordination.k8s.io/v1/namespaces/kubeledger/leases"
 class Fault:
     """One way to misbehave. `cut_after`: bytes of a stream that arrive before it breaks off in the
     middle of whatever it is writing. `pause_s` before each byte or piece. `error` is said inside
-    the stream. `hang`: nothing comes, until the server stops. `brief`: a watch ends, in order, after
-    the first thing it told, as all do after a while; who resumes it says how far it has read."""
+    the stream. `hang`: nothing comes, until the server stops. `brief`: a watch ends, in order,
+    after the first thing it told, as all do after a while; who resumes it says how far it has
+    read."""
 
     reply: Reply | None = None
     cut_after: int | None = None
