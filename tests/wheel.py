@@ -11,11 +11,13 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 UID = 65532  # of the image
+LIMIT_S = 300.0  # whatever has not ended by then hangs
 BARE = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
@@ -88,11 +90,14 @@ def serve_whole(confined: list[str], command: Path, volume: Path) -> None:
         words, cwd=volume.parent, env=temporary(volume), text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     ) as process:  # fmt: skip
+        limit = threading.Timer(LIMIT_S, process.kill)
+        limit.start()
         said = []
         for line in process.stdout or ():
             said.append(line)
             if " rows, " in line:
                 process.send_signal(signal.SIGTERM)
+        limit.cancel()
         text = "".join(said)
         assert process.wait(60) == 0, text
         assert all(f"{name} " in text for name in ("process-logs", "process-state", "store")), text

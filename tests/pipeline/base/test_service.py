@@ -5,6 +5,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 
@@ -98,6 +100,45 @@ def test_signals_set_the_wish_to_stop_and_old_handlers_return() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         assert stop.wait(5)
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_signal_between_any_two_steps_of_a_wait_ends_it() -> None:
+    """The handler runs on the thread that waits: whatever that one holds, it must not need it."""
+    done = subprocess.run(
+        [sys.executable, "-c", _INTERRUPTED], timeout=120, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 10, "steps at which a signal came"
+
+
+_INTERRUPTED = """
+import sys
+from pipeline.base.lifecycle import Stop
+
+def asked_at(place):
+    \"""Ask at that step of a wait, as a handler would. False when it has fewer.\"""
+    stop, steps = Stop(), 0
+
+    def trace(frame, event, _):
+        nonlocal steps
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            steps += 1
+            if steps == place:
+                sys.settrace(None)
+                stop.set()
+        return trace
+
+    sys.settrace(trace)
+    stop.wait(0.01)
+    sys.settrace(None)
+    return steps >= place and stop.wait(60)
+
+place = 1
+while asked_at(place):
+    place += 1
+print(place)
+"""
 
 
 def test_virtual_time_moves_by_hand_and_walls_can_jump() -> None:
