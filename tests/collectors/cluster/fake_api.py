@@ -33,8 +33,9 @@ LEASES = "/apis/coordination.k8s.io/v1/namespaces/kubeledger/leases"
 class Fault:
     """One way to misbehave. `cut_after`: bytes of a stream that arrive before it breaks off in the
     middle of whatever it is writing. `pause_s` before each byte or piece. `error` is said inside
-    the stream. `hang`: nothing comes, until the server stops. `brief`: a watch ends, in order, after
-    the first thing it told, as all do after a while; who resumes it says how far it has read."""
+    the stream. `hang`: nothing comes, until the server stops. `brief`: a watch ends, in order,
+    after the first thing it told, as all do after a while; who resumes it says how far it has
+    read."""
 
     reply: Reply | None = None
     cut_after: int | None = None
@@ -54,7 +55,7 @@ class FakeApi:
     bookmark_s: float = 0.5
     faults: dict[str, Fault] = field(default_factory=dict)
     once: dict[str, deque[Fault]] = field(default_factory=dict)
-    asked: Counter[str] = field(default_factory=Counter)  # "list PATH", "watch PATH"
+    asked: Counter[str] = field(default_factory=Counter)  # "list PATH", "watch PATH", "lease"
     watched_from: list[tuple[str, int]] = field(default_factory=list)
     tokens: set[str] = field(default_factory=set)  # Authorization headers that came
     lease: dict | None = None
@@ -143,6 +144,7 @@ class FakeApi:
 
     def answer(self, handler: BaseHTTPRequestHandler, path: str, params: dict[str, str]) -> None:
         if path.startswith(LEASES + "/"):
+            self.asked["lease"] += 1
             lease = self.lease
             self._reply(handler, status(404, "NotFound", "no such lease") if lease is None
                         else Reply(200, json.dumps(lease).encode()))  # fmt: skip
