@@ -258,9 +258,13 @@ class Rig:
         return file
 
 
-def open_descriptors() -> int:
-    gc.collect()  # what earlier tests left behind must not go away in between
-    return len(os.listdir("/proc/self/fd"))
+def open_descriptors(below: Path = Path("/")) -> int:
+    """How many this process has; of files there, if it is said where."""
+    gc.collect()  # what earlier tests left behind should not go away in between
+    links = [f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd")]
+    if below == Path("/"):
+        return len(links)
+    return sum(os.path.realpath(link).startswith(f"{below}/") for link in links)
 
 
 def threads() -> int:
