@@ -3,6 +3,7 @@
 import gzip
 import os
 import resource
+import select
 import socket
 import struct
 import tracemalloc
@@ -15,6 +16,7 @@ import pytest
 from pipeline.base.errors import Rejected, Unavailable
 from pipeline.contract.record import Chunk
 from tests.collectors.forward.rig import SECOND, Input, entries, packed
+from tests.collectors.rig import LateClock
 
 Make = Callable[..., Input]
 
@@ -253,6 +255,25 @@ def test_who_does_not_read_its_answers_is_not_read_and_must_go(inputs: Make) -> 
     rig.step(1)
     assert not rig.server._clients
     assert [said["kind"] for said in rig.said("forward-refused")] == ["slow"]
+
+
+def test_answers_arrive_though_the_end_comes_late_and_more_was_sent(inputs: Make) -> None:
+    rig = inputs()
+    client = rig.client()
+    client.sendall(msgpack.packb(["t", entries(1), {"chunk": "c"}]))
+    rig.until(rig.numbers)
+    rig.rounds()
+    client.sendall(msgpack.packb(["t", entries(1)]))
+    (served,) = rig.server._clients
+    assert select.select([served.sock], [], [], 60)[0]
+    rig.server._clock = LateClock()
+    assert rig._life is not None
+    rig._life.close()
+    rig._life = None
+    with client:
+        answers = b"".join(iter(lambda: client.recv(100), b""))
+        assert client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0, "reset"
+    assert msgpack.unpackb(answers) == {"ack": "c"}
 
 
 def test_a_silent_client_must_connect_anew(inputs: Make) -> None:

@@ -16,6 +16,7 @@ from collectors.node.dial import Place, connect
 from collectors.node.ports import PATH, Instant, Request
 from pipeline.base.clock import SystemClock
 from pipeline.contract import state
+from tests.collectors.rig import LateClock
 
 REQUEST = Request("n:path:1", PATH, "", Instant(0, 0), 6)
 
@@ -86,17 +87,6 @@ def test_all_outcomes_at_the_same_time_within_one_deadline(
     }  # fmt: skip
     (waited,) = {r["ms"] for r in results[2:]}  # one after the other they would differ
     assert waited >= 400
-
-
-class LateClock(SystemClock):
-    """A thread that is held up: whenever it looks, an hour has passed."""
-
-    def __init__(self) -> None:
-        self._hours = 0
-
-    def monotonic(self) -> float:
-        self._hours += 1
-        return super().monotonic() + 3600 * self._hours
 
 
 def test_what_was_answered_in_time_is_no_timeout_for_who_looks_late(
