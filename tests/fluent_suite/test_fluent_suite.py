@@ -48,19 +48,9 @@ def test_its_own_tests_pass(tmp_path: Path) -> None:
     shutil.rmtree(folder / "fluent")  # what is installed is tested
     shutil.copy(HERE / "mockserver.py", folder / "tests" / "mockserver.py")
     (folder / "pytest.ini").write_text("[pytest]\n")
+    words = ["-q", "--timeout", "60", "--junitxml=report.xml", "--deselect", NOT_OURS, "tests"]
     done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "--timeout",
-            "60",
-            "--junitxml=report.xml",
-            "tests",
-            "--deselect",
-            NOT_OURS,
-        ],
+        [sys.executable, "-m", "pytest", *words],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": str(HERE.parents[1])},
         capture_output=True,

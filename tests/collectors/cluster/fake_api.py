@@ -32,15 +32,13 @@ LEASES = "/apis/coordination.k8s.io/v1/namespaces/kubeledger/leases"
 @dataclass
 class Fault:
     """One way to misbehave. `cut_after`: bytes of a stream that arrive before it breaks off in the
-    middle of whatever it is writing. `pause_s` before each byte or piece. `error` is said inside
-    the stream. `hang`: nothing comes, until the server stops. `brief`: a watch ends, in order,
-    after the first thing it told, as all do after a while; who resumes it says how far it has
-    read."""
+    middle of whatever it is writing. `pause_s` before each byte or piece. `hang`: nothing comes,
+    until the server stops. `brief`: a watch ends, in order, after the first thing it told, as all
+    do after a while; who resumes it says how far it has read."""
 
     reply: Reply | None = None
     cut_after: int | None = None
     pause_s: float = 0.0
-    error: Reply | None = None
     hang: bool = False
     watches_only: bool = False
     brief: bool = False
@@ -201,7 +199,7 @@ class FakeApi:
         handler.end_headers()
         handler.wfile.flush()
         left = fault.cut_after
-        for data in self._lines(path, version, generation, fault):
+        for data in self._lines(path, version, generation):
             if left is not None and len(data) > left:
                 _chunk(handler, data[:left])
                 raise OSError("cut")
@@ -213,10 +211,7 @@ class FakeApi:
                 break
         handler.wfile.write(b"0\r\n\r\n")
 
-    def _lines(self, path: str, version: int, generation: int, fault: Fault) -> Iterator[bytes]:
-        if fault.error is not None:
-            yield error_line(fault.error)
-            return
+    def _lines(self, path: str, version: int, generation: int) -> Iterator[bytes]:
         while True:
             with self.changed:
                 found = list(self.store.after(path, version))
