@@ -2,11 +2,13 @@
 
 Every error of the sqlite3 module becomes one of ours here. A lock held by another process is
 waited for with short sleeps (never SQLite's own growing ones, which starve a waiter while a
-busy producer writes); past `lock_timeout_s` it is Unavailable.
+busy producer writes); past `lock_timeout_s` it is Unavailable. That time is always the machine's,
+whatever clock the bus is given: a thread or process that holds the lock knows no other.
 """
 
 import contextlib
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -116,26 +118,26 @@ class Connection:
     def _execute(self, sql: str, parameters: tuple[object, ...]) -> sqlite3.Cursor:
         """Reads meet a lock only while another process recovers the file after a crash or is
         the last to close it."""
-        deadline = self._clock.monotonic() + LOCK_TIMEOUT_S
+        deadline = time.monotonic() + LOCK_TIMEOUT_S
         while True:
             try:
                 return self._connection.execute(sql, parameters)
             except sqlite3.OperationalError as error:
-                if _primary(error) not in _BUSY or self._clock.monotonic() >= deadline:
+                if _primary(error) not in _BUSY or time.monotonic() >= deadline:
                     raise
-            self._clock.sleep(_LOCK_PAUSE_S)
+            time.sleep(_LOCK_PAUSE_S)
 
     def _lock(self, timeout_s: float) -> None:
-        deadline = self._clock.monotonic() + timeout_s
+        deadline = time.monotonic() + timeout_s
         while True:
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
                 return
             except sqlite3.Error as error:
                 busy = _primary(error) in _BUSY
-                if not busy or self._clock.monotonic() >= deadline:
+                if not busy or time.monotonic() >= deadline:
                     raise explain(self.path, error) from error
-            self._clock.sleep(_LOCK_PAUSE_S)
+            time.sleep(_LOCK_PAUSE_S)
 
 
 def connect(

@@ -8,6 +8,7 @@ it once, and once more when it goes on. The same thread does retention and compa
 
 import itertools
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
@@ -24,7 +25,7 @@ from pipeline.contract.record import Headers
 
 BATCH_BYTES = 8 << 20
 BATCH_RECORDS = 2000
-_YIELD_S = 0.003  # between two batches, so that other processes get the lock
+_YIELD_S = 0.003  # of the machine's time, between two batches: other processes get the lock
 _RETRY_S = 0.5
 _SWEEP_S = 15.0
 _SWEEP_AGAIN_S = 0.2
@@ -171,7 +172,7 @@ class SqliteProducer:
             self._changed.notify_all()
             busy = bool(self._queue)
         if busy:
-            self._clock.sleep(_YIELD_S)
+            time.sleep(_YIELD_S)
 
     def _maintain(self, connection: Connection) -> None:
         now = self._clock.monotonic()

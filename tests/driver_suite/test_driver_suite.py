@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.driver_suite.run import ZONE, CannotFetch, Outcome, not_applicable, run_suite, verdict
+from tests.driver_suite.run import (
+    PATIENT,
+    ZONE,
+    CannotFetch,
+    Outcome,
+    not_applicable,
+    run_suite,
+    verdict,
+)
 from tests.pipeline.store.running import Running
 
 pytestmark = pytest.mark.slow
@@ -14,7 +22,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
-    store = Running(tmp_path_factory.mktemp("suite") / "data", environment=ZONE).start()
+    data = tmp_path_factory.mktemp("suite") / "data"
+    store = Running(data, environment=ZONE, module=PATIENT).start()
     try:
         yield run_suite(store)
     except CannotFetch as missing:

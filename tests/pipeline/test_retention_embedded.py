@@ -15,7 +15,7 @@ from tests.pipeline.test_logs_embedded import Pipe
 
 def test_rows_go_when_their_class_says_so(tmp_path: Path) -> None:
     running = Running(tmp_path / "data").start()
-    config = changed(running.config, database="kept")
+    config = changed(running.config, database="kept", ttl_days=14)
     store = open_store(config)
     try:
         migrate(store, config)

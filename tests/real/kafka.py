@@ -24,6 +24,7 @@ VERSION = "4.2.0"
 JAVA = 17
 _START_S = 90.0
 _PR_SET_PDEATHSIG = 1
+_KEPT: list[socket.socket] = []
 
 _PROPERTIES = """\
 process.roles=broker,controller
@@ -214,6 +215,7 @@ class KafkaNode:
         """The node hangs: connections stay open and nothing is answered."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)  # until the last thread stands still
 
     def resume(self) -> None:
         assert self._process is not None
@@ -245,9 +247,14 @@ class KafkaNode:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port on loopback that is ours as long as this process lives, also while nobody listens on
+    it: nobody else is given it, and no client can meet itself there. A server that sets
+    SO_REUSEADDR may listen, because the socket that keeps it does so, too."""
+    kept = socket.socket()
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    kept.bind(("127.0.0.1", 0))
+    _KEPT.append(kept)
+    return int(kept.getsockname()[1])
 
 
 def _jars() -> Path:

@@ -18,12 +18,13 @@ from pipeline.base.health import serve_health
 from pipeline.base.lifecycle import Stop
 from pipeline.base.telemetry import ServiceTelemetry, fluent_forwarder, service_telemetry
 from pipeline.contract import metrics
+from tests.real.kafka import free_port
 
 
 def get(address: tuple[str, int], path: str) -> tuple[int, str]:
     url = f"http://{address[0]}:{address[1]}{path}"
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:
@@ -98,7 +99,7 @@ def test_signals_set_the_wish_to_stop_and_old_handlers_return() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with Stop().on_signals() as stop:
         os.kill(os.getpid(), signal.SIGTERM)
-        assert stop.wait(5)
+        assert stop.wait(60)
     assert signal.getsignal(signal.SIGTERM) is before
 
 
@@ -162,10 +163,10 @@ def test_events_reach_a_fluent_forward_endpoint() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         forward = fluent_forwarder("127.0.0.1", server.getsockname()[1], "kubeledger.collect")
         forward("chunk.acked", {"event": "chunk.acked", "bytes": 17})
-        server.settimeout(10)
+        server.settimeout(60)
         connection, _ = server.accept()
         with connection:
-            connection.settimeout(10)
+            connection.settimeout(60)
             received = b""
             while b"chunk.acked" not in received or b"\x11" not in received:
                 received += connection.recv(4096)
@@ -174,9 +175,7 @@ def test_events_reach_a_fluent_forward_endpoint() -> None:
 
 
 def test_an_absent_fluent_endpoint_stops_nobody() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    forward = fluent_forwarder("127.0.0.1", port, "kubeledger.collect")
+    forward = fluent_forwarder("127.0.0.1", free_port(), "kubeledger.collect")
     for number in range(2000):  # more than its queue holds
         forward("noise", {"number": number})
     forward.close()

@@ -82,7 +82,7 @@ class BrokerModel(RuleBasedStateMachine):
         tp = TPS[number % PARTITIONS]
         value = bytes(size)
         future = self.producer.send("t", key=b"k", value=value, partition=tp.partition)
-        assert future.result(10) == (tp.partition, len(self.logs[tp]))
+        assert future.result(60) == (tp.partition, len(self.logs[tp]))
         self.logs[tp].append(value)
 
     @precondition(lambda self: len(self.members) < 4)

@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.base.errors import Rejected, UsageError
 from pipeline.base.tls import server_tls
-from pipeline.broker import door
+from pipeline.broker import door, door_producer
 from pipeline.broker.config import BrokerConfig
 from pipeline.broker.door_server import DoorServer
 from pipeline.broker.open import open_broker
@@ -21,6 +21,7 @@ from pipeline.broker.protocol import Broker, TopicPartition
 from pipeline.broker.sqlite import SqliteBroker
 from pipeline.contract.topics import FACTS, LOGS, topic_specs
 from tests.real.authority import self_signed
+from tests.real.kafka import free_port
 
 TOKEN = "s3cret-of-the-bus"  # noqa: S105
 
@@ -39,13 +40,12 @@ class Door:
         admin.ensure(topic_specs(2), create=True)
         admin.close()
         self._tls = tls
-        self.port = 0
+        self.port = free_port()
         self.open()
 
     def open(self) -> None:
         self._inside = self.bus.producer()
         listener = socket.create_server(("127.0.0.1", self.port))
-        self.port = listener.getsockname()[1]
         self._server = DoorServer(
             listener, self._inside, tls=self._tls, token_file=self.token,
             say=lambda what, whom: self.said.append((what, whom)),
@@ -73,7 +73,14 @@ class Door:
         return values
 
     def raw(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), 5.0)
+        return socket.create_connection(("127.0.0.1", self.port), 60.0)
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What goes wrong first is said, and nothing after it: it must not be that somebody is slow."""
+    monkeypatch.setattr(door_producer, "_CONNECT_S", 60.0)
+    monkeypatch.setattr(door, "HELLO_S", 60.0)
 
 
 @pytest.fixture
@@ -83,7 +90,7 @@ def behind(tmp_path: Path) -> Iterator[Door]:
     made.close()
 
 
-def until(condition: Any, seconds: float = 20.0) -> None:
+def until(condition: Any, seconds: float = 60.0) -> None:
     waiting = threading.Event()
     for _ in range(int(seconds * 50)):
         if condition():
@@ -99,12 +106,12 @@ def test_a_broken_connection_loses_nothing_and_doubles_nothing(behind: Door) -> 
     for n, value in enumerate(sent):
         futures.append(producer.send(LOGS, key=b"one", value=value))
         if n in (0, 1500):
-            futures[-1].result(20.0)
+            futures[-1].result(60.0)
         if n in (700, 1900):
             for connection in list(behind._server._open):
                 with suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
-    assert producer.flush(30.0)
+    assert producer.flush(60.0)
     assert all(future.exception() is None for future in futures)
     producer.close(5.0)
     assert behind.stored() == sent
@@ -114,12 +121,12 @@ def test_a_broken_connection_loses_nothing_and_doubles_nothing(behind: Door) -> 
 def test_while_the_bus_is_away_records_wait(behind: Door) -> None:
     producer = behind.producer()
     first = producer.send(LOGS, key=b"one", value=b"first")
-    assert first.result(10.0).offset == 0
+    assert first.result(60.0).offset == 0
     behind.close()
     waiting = [producer.send(LOGS, key=b"one", value=b"%d" % n) for n in range(100)]
     assert not producer.flush(1.0)
     behind.open()
-    assert producer.flush(30.0)
+    assert producer.flush(60.0)
     assert [future.result(0).offset for future in waiting] == list(range(1, 101))
     producer.close(5.0)
 
@@ -133,8 +140,9 @@ def test_a_wrong_token_is_refused_in_words_without_the_token(behind: Door, tmp_p
     assert "the token is wrong" in behind.notices[0]
     assert not future.done()
     wrong.write_text(TOKEN)  # rotated
-    assert future.result(20.0)
+    assert future.result(60.0)
     producer.close(5.0)
+    until(lambda: behind.said)  # on the thread of the first connection, after the answer
     said = str(behind.said) + str(behind.notices)
     assert "refused" in said
     assert "guess" not in said
@@ -144,8 +152,8 @@ def test_a_wrong_token_is_refused_in_words_without_the_token(behind: Door, tmp_p
 def test_collectors_cannot_write_what_folds_conclude(behind: Door) -> None:
     producer = behind.producer()
     with pytest.raises(Rejected, match=r"kubeledger\.facts"):
-        producer.send(FACTS, key=b"node/a", value=b"{}").result(10.0)
-    assert producer.send(LOGS, key=b"k", value=b"v").result(10.0)
+        producer.send(FACTS, key=b"node/a", value=b"{}").result(60.0)
+    assert producer.send(LOGS, key=b"k", value=b"v").result(60.0)
     producer.close(5.0)
 
 
@@ -165,14 +173,14 @@ def test_collectors_cannot_write_what_folds_conclude(behind: Door) -> None:
 )
 def test_whoever_speaks_something_else_is_sent_away(behind: Door, bytes_: bytes) -> None:
     with behind.raw() as stranger:
-        stranger.settimeout(15.0)
+        stranger.settimeout(60.0)
         with suppress(ConnectionResetError, BrokenPipeError):
             stranger.sendall(bytes_)
             while stranger.recv(4096):
                 pass
     until(lambda: behind.said)
     producer = behind.producer()
-    assert producer.send(LOGS, key=b"k", value=b"v").result(10.0)
+    assert producer.send(LOGS, key=b"k", value=b"v").result(60.0)
     producer.close(5.0)
 
 
@@ -184,7 +192,7 @@ def test_tls_is_verified(tmp_path: Path) -> None:
     values = [bytes([n % 256]) * 5000 for n in range(400)]
     for value in values:
         producer.send(LOGS, key=b"one", value=value)
-    assert producer.flush(30.0)
+    assert producer.flush(60.0)
     producer.close(5.0)
     assert behind.stored() == values
     stranger = behind.producer(security="tls", ca_file=other)

@@ -4,11 +4,12 @@ own, because it is stopped on the way."""
 import gc
 import logging
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from pipeline.base.errors import Rejected, Unavailable
+from pipeline.base.errors import Fatal, Fenced, Rejected, Unavailable
 from pipeline.broker.config import BrokerConfig
 from pipeline.broker.kafka import KafkaBroker
 from pipeline.broker.protocol import Commit, Record, TopicPartition
@@ -52,16 +53,11 @@ def collect_here() -> Iterator[None]:
     gc.collect()
 
 
-class Notices(list[str]):
-    """What the broker said; `wait` until it has said something."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.said = threading.Event()
-
-    def __call__(self, text: str) -> None:
-        self.append(text)
-        self.said.set()
+def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "this did not happen in time"
+        time.sleep(0.02)
 
 
 def topic(broker: KafkaBroker, name: str, partitions: int = 1, *, compacted: bool = False) -> str:
@@ -88,7 +84,7 @@ def test_nothing_is_lost_or_repeated_while_the_broker_is_killed(node: KafkaNode)
     name = topic(broker, "killed")
     producer = broker.producer()
     futures = [producer.send(name, key=b"k", value=b"%d" % n + bytes(5000)) for n in range(300)]
-    futures[20].result(20)
+    futures[20].result(60)
     node.kill()
     futures += [producer.send(name, key=b"k", value=b"%d" % n) for n in range(300, 400)]
     assert not producer.flush(0.5)
@@ -103,7 +99,7 @@ def test_a_broker_that_hangs_delays_and_does_not_lose(node: KafkaNode) -> None:
     broker = KafkaBroker([node.bootstrap], FAST)
     name = topic(broker, "hanging")
     producer = broker.producer()
-    producer.send(name, key=b"k", value=b"0").result(20)
+    producer.send(name, key=b"k", value=b"0").result(60)
     node.pause()
     try:
         futures = [producer.send(name, key=b"k", value=b"%d" % n) for n in range(1, 50)]
@@ -117,21 +113,22 @@ def test_a_broker_that_hangs_delays_and_does_not_lose(node: KafkaNode) -> None:
 def test_a_producer_starts_before_its_broker(
     node: KafkaNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.broker.kafka_options.BOOTSTRAP_MS", 2000)
     broker = KafkaBroker([node.bootstrap], FAST)
     name = topic(broker, "early")
     node.stop()
-    notices = Notices()
-    broker = KafkaBroker([node.bootstrap], FAST, notice=notices)
+    monkeypatch.setattr("pipeline.broker.kafka_options.BOOTSTRAP_MS", 2000)
+    notices: list[str] = []
+    broker = KafkaBroker([node.bootstrap], FAST, notice=notices.append)
     producer = broker.producer()
     futures = [producer.send(name, key=b"k", value=b"v") for _ in range(5)]
-    assert notices.said.wait(30)
+    until(lambda: notices)
     assert "records wait" in notices[0]
     assert not futures[0].done()
     node.restart()
     assert [future.result(60).offset for future in futures] == list(range(5))
-    producer.close(5)
+    until(lambda: notices[1:])  # on another thread than the acknowledgements
     assert notices[1:] == ["Kafka takes records again"]
+    producer.close(5)
 
 
 def test_no_broker_is_unavailable_and_leaves_nothing_behind(
@@ -139,7 +136,7 @@ def test_no_broker_is_unavailable_and_leaves_nothing_behind(
 ) -> None:
     monkeypatch.setattr("pipeline.broker.kafka_options.BOOTSTRAP_MS", 300)
     broker = KafkaBroker([f"127.0.0.1:{free_port()}"], FAST)
-    before = threading.active_count()
+    before = set(threading.enumerate())
     for connect in (broker.admin, broker.reader, lambda: broker.consumer("g")):
         with pytest.raises(Unavailable, match="is the broker up and reachable"):
             connect()
@@ -147,8 +144,8 @@ def test_no_broker_is_unavailable_and_leaves_nothing_behind(
     future = producer.send("t", key=b"k", value=b"v")
     producer.close(0.1)
     with pytest.raises(Unavailable, match="closed before Kafka acknowledged"):
-        future.result(10)
-    assert threading.active_count() == before
+        future.result(60)
+    until(lambda: before.issuperset(threading.enumerate()))
     assert [r for r in caplog.records if r.levelno >= logging.WARNING] == []
 
 
@@ -164,9 +161,9 @@ def test_a_refused_record_does_not_take_its_neighbours_along(node: KafkaNode) ->
     for n, future in enumerate(futures):
         if n in (3, 7):
             with pytest.raises(Rejected):
-                future.result(30)
+                future.result(60)
         else:
-            future.result(30)
+            future.result(60)
     good = [n for n in range(12) if n not in (3, 7)]
     assert [int(r.value or b"") for r in content(broker, name)] == good
     producer.close(5)
@@ -178,17 +175,14 @@ def test_a_topic_that_was_deleted_and_made_again_goes_on(node: KafkaNode) -> Non
     name = topic(broker, "again")
     producer = broker.producer()
     for n in range(5):
-        producer.send(name, key=b"k", value=b"old %d" % n).result(20)
+        producer.send(name, key=b"k", value=b"old %d" % n).result(60)
     admin = broker.admin()
     admin._client.delete_topics([name])
-    futures = [producer.send(name, key=b"k", value=b"%d" % n) for n in range(50)]
-    while True:
-        try:
-            admin.ensure([TopicSpec(name, 1, 48, compacted=False)], create=True)
-            break
-        except Unavailable:
-            continue
+    with pytest.raises(Fatal, match="does not exist"):
+        until(lambda: not admin.partitions(name))  # the broker hears of it later
+    admin.ensure([TopicSpec(name, 1, 48, compacted=False)], create=True)
     admin.close()
+    futures = [producer.send(name, key=b"k", value=b"%d" % n) for n in range(50)]
     for future in futures:
         future.result(60)
     numbers = [int(r.value or b"") for r in content(broker, name)]
@@ -202,20 +196,27 @@ def test_a_member_survives_a_restart_of_the_broker(node: KafkaNode) -> None:
     name = topic(broker, "member")
     tp = TopicPartition(name, 0)
     producer = broker.producer()
-    producer.send(name, key=b"k", value=b"0").result(20)
+    producer.send(name, key=b"k", value=b"0").result(60)
     consumer = broker.consumer("survivor")
     consumer.subscribe([name], on_assigned=lambda _: None, on_revoked=lambda _: None)
     found: list[Record] = []
-    while not found:
-        found += consumer.poll(1)
-    consumer.commit({tp: Commit(1, "before")})
+
+    def committed(commit: Commit) -> bool:
+        """A member that was slow is thrown out, and joins again."""
+        found.extend(consumer.poll(1))
+        try:
+            consumer.commit({tp: commit})
+        except Fenced:
+            return False
+        return True
+
+    until(lambda: found or found.extend(consumer.poll(1)))
+    until(lambda: committed(Commit(1, "before")))
     node.restart()
     producer.send(name, key=b"k", value=b"1").result(60)
-    while len(found) < 2 or not consumer.assignment():
-        found += consumer.poll(1)
-    assert [r.offset for r in found[-1:]] == [1]
+    until(lambda: found[-1].offset == 1 or found.extend(consumer.poll(1)))
     assert consumer.committed(tp) == Commit(1, "before")
-    consumer.commit({tp: Commit(2, "after")})
+    until(lambda: committed(Commit(2, "after")))
     assert consumer.committed(tp) == Commit(2, "after")
     consumer.close()
     producer.close(5)

@@ -46,7 +46,7 @@ class RetentionModel(RuleBasedStateMachine):
     def _send(self, tp: TopicPartition, key: bytes, value: bytes | None) -> None:
         log = self.written[tp]
         future = self.producer.send(tp.topic, key=key, value=value)
-        assert future.result(10) == (0, len(log))
+        assert future.result(60) == (0, len(log))
         log.append((self._now_ms(), key, value))
 
     def _now_ms(self) -> int:

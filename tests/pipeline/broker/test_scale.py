@@ -77,7 +77,7 @@ class Group:
             self.producer.send("logs", key=b"k", value=b"x", partition=tp.partition) for tp in TPS
         ]
         for future in futures:
-            future.result(10)
+            future.result(60)
         self.sent += 1
         self.clock.advance(STEP_S)
         for member in self.members:

@@ -14,11 +14,14 @@ from typing import Any
 
 import pytest
 
+from pipeline.base.clock import ManualClock
 from pipeline.base.errors import Fenced
 from pipeline.broker.protocol import Commit, TopicPartition
 from pipeline.broker.sqlite import SqliteBroker, SqliteConsumer
+from pipeline.broker.sqlite_connection import connect
+from pipeline.broker.sqlite_log import SqliteStore
 from pipeline.contract.topics import TopicSpec
-from tests.pipeline.broker.processes import GROUP, SESSION_S, TOPIC, consume, produce
+from tests.pipeline.broker.processes import GROUP, TOPIC, consume, produce
 
 PARTITIONS = 4
 SPAWN = multiprocessing.get_context("spawn")
@@ -115,14 +118,18 @@ def test_killed_members_are_replaced_and_nothing_is_committed_twice(
     path: Path, tmp_path: Path
 ) -> None:
     seen = [tmp_path / f"seen-{n}" for n in range(4)]
-    producer = SqliteBroker(path).producer()
+    producer, admin = SqliteBroker(path).producer(), SqliteBroker(path).admin()
     numbers = itertools.count()
 
     def fed() -> bool:
-        """More for everybody: a member that comes late must find work, too."""
-        for number in itertools.islice(numbers, 10 * PARTITIONS):
-            producer.send(TOPIC, key=b"k", value=b"p %d" % number, partition=number % PARTITIONS)
-        return producer.flush(30)
+        """There is work in every partition: a member that comes late must find some, too. And not
+        more, or those who are left cannot catch up."""
+        if min(admin.group_lag(GROUP, TOPIC).values()) < 10:
+            for number in itertools.islice(numbers, 10 * PARTITIONS):
+                partition = number % PARTITIONS
+                producer.send(TOPIC, key=b"k", value=b"p %d" % number, partition=partition)
+            assert producer.flush(60)
+        return True
 
     def committed() -> list[tuple[int, int, int]]:
         rows = [tuple(map(int, line.split())) for file in seen for line in lines(file)]
@@ -142,7 +149,6 @@ def test_killed_members_are_replaced_and_nothing_is_committed_twice(
             with running(consume, str(path), str(seen[3]), 50):
                 total = next(numbers)
                 producer.close(5)
-                admin = SqliteBroker(path).admin()
                 until(lambda: sum(admin.group_lag(GROUP, TOPIC).values()) == 0)
                 admin.close()
     covered = [(p, n) for p, start, stop in committed() for n in range(start, stop + 1)]
@@ -153,7 +159,7 @@ def test_killed_members_are_replaced_and_nothing_is_committed_twice(
 
 def test_a_stopped_member_is_expelled_and_then_fenced(path: Path) -> None:
     """The member in this process plays the successor; the stopped one is another process."""
-    broker = SqliteBroker(path, session_timeout_s=SESSION_S)
+    broker = SqliteBroker(path, session_timeout_s=15)  # its own, however slow this process is
     successor = broker.consumer(GROUP)
     successor.subscribe([TOPIC], on_assigned=lambda _: None, on_revoked=lambda _: None)
     everything = frozenset(TopicPartition(TOPIC, n) for n in range(PARTITIONS))
@@ -179,20 +185,37 @@ def stop_outside_a_transaction(path: Path, pid: int) -> None:
         lock.execute("ROLLBACK")
 
 
+class ByHand(ManualClock):
+    """Sessions in virtual time, but threads that wait do wait."""
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
 def test_a_busy_member_is_not_expelled(path: Path) -> None:
-    broker = SqliteBroker(path, session_timeout_s=0.6)
+    """Nobody polls for it, and it is heard of; two sessions go by."""
+    clock, session_s = ByHand(), 0.6
+    broker = SqliteBroker(path, session_timeout_s=session_s, clock=clock)
     busy, other = broker.consumer(GROUP), broker.consumer(GROUP)
     for member in (busy, other):
         member.subscribe([TOPIC], on_assigned=lambda _: None, on_revoked=lambda _: None)
-    until(lambda: polled(busy) and polled(other) and len(busy.assignment()) == 2)
+    until(lambda: polled(busy, 0) and polled(other, 0) and len(busy.assignment()) == 2)
     mine = busy.assignment()
-    working_until = time.monotonic() + 1.5  # longer than the session
-    until(lambda: polled(other) and time.monotonic() > working_until)
+    group = SqliteStore(connect(path))
+    for _ in range(6):
+        clock.advance(session_s / 3)
+        heard_of = clock.monotonic() + session_s
+        until(
+            lambda heard_of=heard_of: (
+                polled(other, 0)  # type: ignore[misc]
+                and all(m.deadline >= heard_of for m in group.peek(GROUP).members.values())
+            )
+        )
     busy.commit({tp: Commit(0, "done") for tp in mine})
-    busy.close()
-    other.close()
+    for client in (group, busy, other):
+        client.close()
 
 
-def polled(member: SqliteConsumer) -> bool:
-    member.poll(0.05)
+def polled(member: SqliteConsumer, seconds: float = 0.05) -> bool:
+    member.poll(seconds)
     return True

@@ -199,7 +199,7 @@ def test_command_prints_the_oracle_as_json(tmp_path: Path) -> None:
         [*command, "--mbps", "2", "--seconds", "0.3", "--containers", "2"],
         capture_output=True,
         check=True,
-        timeout=60,
+        timeout=120,
     )
     oracle = json.loads(done.stdout)
     assert len(oracle["containers"]) == 2

@@ -19,7 +19,8 @@ from pipeline.store.config import StoreConfig
 from pipeline.store.embedded.directory import read_endpoint
 from pipeline.store.embedded.locate import endpoint
 
-START_S = 60.0
+START_S = STOP_S = 120.0
+FOR_EVER = 3650  # days: rows of tests have dates that grow old, and the engine keeps the calendar
 
 
 @dataclass
@@ -28,6 +29,7 @@ class Running:
 
     data: Path
     arguments: Sequence[str] = ("--listen", "127.0.0.1:0", "--http", "127.0.0.1:0")
+    module: str = "pipeline.store.embedded"
     environment: Mapping[str, str] = field(default_factory=dict)
     process: "subprocess.Popen[bytes] | None" = None
     log: Path = field(init=False)
@@ -36,10 +38,9 @@ class Running:
         self.log = self.data.parent / f"{self.data.name}.log"
 
     def start(self) -> "Running":
-        module = "pipeline.store.embedded"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", module, "--data", str(self.data), *self.arguments],
+                [sys.executable, "-m", self.module, "--data", str(self.data), *self.arguments],
                 env={**os.environ, **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -67,7 +68,7 @@ class Running:
     def config(self) -> StoreConfig:
         found = endpoint(self.data)
         assert found is not None, self.log.read_text()
-        return found
+        return changed(found, ttl_days=FOR_EVER)
 
     @property
     def http(self) -> str:
@@ -80,12 +81,16 @@ class Running:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
+    def terminate(self) -> None:
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.terminate()
+
     def stop(self) -> int:
         if self.process is None:
             return 0
-        if self.process.poll() is None:
-            self.process.terminate()
-        return self.process.wait(30)
+        self.terminate()
+        return self.process.wait(STOP_S)
 
     def memory_bytes(self) -> int:
         pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])

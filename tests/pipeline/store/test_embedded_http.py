@@ -19,7 +19,7 @@ from tests.pipeline.store.running import Running
 class Http:
     def __init__(self, url: str) -> None:
         self._url = url
-        self._pool = urllib3.PoolManager(retries=False, timeout=30)
+        self._pool = urllib3.PoolManager(retries=False, timeout=60)
 
     def __call__(
         self, method: str, body: Any = None, headers: dict[str, str] | None = None, **words: Any

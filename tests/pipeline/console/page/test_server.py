@@ -29,7 +29,7 @@ def url(recorded: Recorded) -> Iterator[str]:
 
 def get(url: str, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
     place = urlsplit(url)
-    connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=30)
+    connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=60)
     connection.request("GET", path, headers=headers)
     answer = connection.getresponse()
     body = answer.read()
@@ -154,7 +154,7 @@ def test_more_tails_than_there_are_places_are_refused(url: str) -> None:
     place = urlsplit(url)
     open_ones = []
     for _ in range(8):
-        connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=30)
+        connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=60)
         connection.request("GET", f"/api/tail?{urlencode(SPAN)}")
         answer = connection.getresponse()
         assert answer.status == 200
