@@ -12,6 +12,7 @@ from typing import Any
 from pipeline.audit import Audit, audit
 from pipeline.base.clock import Clock
 from pipeline.base.errors import Fatal
+from pipeline.base.ports import free_port
 from pipeline.console.embedded import EmbeddedPipeline, Inputs
 from pipeline.console.up import drain
 from pipeline.store.clickhouse import open_store
@@ -30,7 +31,6 @@ from tests.chaos.account import Outage, Verdict, judge
 from tests.chaos.broker import BusLock, ChaosKafka
 from tests.chaos.link import Link
 from tests.chaos.writer import ORACLE, Generation
-from tests.real.kafka import free_port
 
 _TICK = 0.1
 _SETTLE_S = 240.0

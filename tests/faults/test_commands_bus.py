@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipeline.base.ports import free_port
 from pipeline.broker.config import BrokerConfig
 from pipeline.broker.open import open_broker
 from pipeline.contract.topics import LOGS
 from pipeline.store.clickhouse import open_store
 from pipeline.store.embedded.locate import opened
 from tests.journeys.command import count, query, run, up, wait_for
-from tests.real.kafka import free_port
 
 UID = "0a1b2c3d-0000-4000-8000-000000000001"
 LINE = b"2026-11-23T05:35:03.371688788Z stdout F line\n"

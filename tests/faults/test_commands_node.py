@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipeline.base.ports import free_port
 from tests.journeys.command import count, query, run, up, wait_for
-from tests.real.kafka import free_port
 
 UID = "0a1b2c3d-0000-4000-8000-{:012d}"
 

@@ -16,6 +16,7 @@ import pytest
 import zstandard
 
 from pipeline.base.clock import SystemClock
+from pipeline.base.ports import free_port
 from pipeline.console.embedded import COLLECT, PROCESS, EmbeddedPipeline, Inputs
 from pipeline.console.up import drain
 from pipeline.store.clickhouse import open_store
@@ -67,9 +68,7 @@ class Client(threading.Thread):
 
 def test_nothing_acknowledged_is_lost_when_the_agent_is_killed(tmp_path: Path) -> None:
     clock = SystemClock()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     inputs = Inputs((), "node-a", forward=f"127.0.0.1:{port}")
     with EmbeddedPipeline(tmp_path / "data", inputs, clock=clock) as pipeline:
         clients = [Client(number, port) for number in range(CLIENTS)]

@@ -15,10 +15,10 @@ import pytest
 import urllib3
 import yaml
 
+from pipeline.base.ports import free_port
 from pipeline.broker.sqlite import SqliteBroker
 from pipeline.contract.topics import topic_specs
 from tests.real.authority import self_signed
-from tests.real.kafka import free_port
 
 PLANTED = {
     name: f"planted-{number:02}-{name}-9f3c"

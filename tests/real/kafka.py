@@ -20,6 +20,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipeline.base.ports import free_port
+
 VERSION = "4.2.0"
 JAVA = 17
 _START_S = 90.0
@@ -80,8 +82,8 @@ class Secured:
     certificate: Path
     key: Path
     users: Mapping[str, str]  # name -> password; none has a right until the test gives it
-    sasl_port: int = field(default_factory=lambda: free_port())
-    mtls_port: int = field(default_factory=lambda: free_port())
+    sasl_port: int = field(default_factory=free_port)
+    mtls_port: int = field(default_factory=free_port)
 
     @property
     def listeners(self) -> str:
@@ -242,12 +244,6 @@ class KafkaNode:
         except OSError:
             return False
         return True
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _jars() -> Path:

@@ -19,6 +19,7 @@ from collectors.journal.config import JournalConfig
 from collectors.journal.entries import Entry
 from collectors.journal.journald import Journald
 from pipeline.base.clock import SystemClock
+from pipeline.base.ports import free_port
 from pipeline.base.telemetry import RecordingTelemetry
 from pipeline.broker.config import BrokerConfig
 from pipeline.broker.open import open_broker
@@ -28,7 +29,6 @@ from pipeline.contract.topics import STATE
 from tests.collectors.journal.rig import Node, messages
 from tests.journeys.command import query, run, up, wait_for
 from tests.real.journal import JournalFile, need_journal
-from tests.real.kafka import free_port
 
 pytestmark = pytest.mark.real
 BOOT = "0123456789abcdef0123456789abcdef"

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 import pytest
 
 from pipeline.base.errors import Rejected, Unavailable
+from pipeline.base.ports import free_port
 from pipeline.broker.config import BrokerConfig
 from pipeline.broker.kafka import KafkaBroker
 from pipeline.broker.protocol import Commit, Record, TopicPartition
 from pipeline.contract.topics import TopicSpec
-from tests.real.kafka import KafkaNode, free_port, start_kafka
+from tests.real.kafka import KafkaNode, start_kafka
 
 pytestmark = [
     pytest.mark.real,
