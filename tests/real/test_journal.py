@@ -27,7 +27,7 @@ from pipeline.broker.protocol import TopicPartition
 from pipeline.contract.state import decode_state
 from pipeline.contract.topics import STATE
 from tests.collectors.journal.rig import Node, messages
-from tests.journeys.command import query, run, up, wait_for
+from tests.journeys.command import query, run, serving, up, wait_for
 from tests.real.journal import JournalFile, need_journal
 
 pytestmark = pytest.mark.real
@@ -159,7 +159,7 @@ def test_from_an_entry_to_a_row_and_a_signal(tmp_path: Path) -> None:
     )
     words = [sys.executable, "-m", "kubeledger", "collect", "--config", str(path)]
     with JournalFile(folder / "a.journal") as journal, up("--logs", pods, "--data", data):
-        wait_for(lambda: (data / "store" / "endpoint.json").exists(), "the store")
+        wait_for(lambda: serving(data), "the store")
         for life in range(3):
             for i in range(300):
                 journal.write(entry("kubelet", f"line {life}.{i}"))
