@@ -70,6 +70,7 @@ def moved(event: StateEvent, number: int, by: int) -> StateEvent:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # its parts have limits of their own
 def test_killed_again_and_again(tmp_path: Path) -> None:
     clock, chance = SystemClock(), random.Random(11)
     (tmp_path / "pods").mkdir()
@@ -105,6 +106,7 @@ def test_killed_again_and_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # its parts have limits of their own
 def test_stopped_replaced_and_back(tmp_path: Path) -> None:
     """SIGSTOP in the middle of a batch: a second process takes over; the first comes back, finds
     that it lost the partition, stores nothing more of it, and goes on when the second leaves."""
