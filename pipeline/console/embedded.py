@@ -13,7 +13,6 @@ DATA/
 import fcntl
 import os
 import re
-import socket
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -27,6 +26,7 @@ import yaml
 
 from pipeline.base.clock import Clock
 from pipeline.base.errors import Fatal, UsageError
+from pipeline.base.ports import free_port
 from pipeline.broker.config import BrokerConfig
 from pipeline.broker.open import open_broker
 from pipeline.console.services import Supervisor
@@ -348,9 +348,7 @@ def _with_port(address: str) -> str:
     host, _, port = address.rpartition(":")
     if port != "0":
         return address
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return f"{host}:{probe.getsockname()[1]}"
+    return f"{host}:{free_port(host)}"
 
 
 def node_name() -> str:

@@ -15,13 +15,13 @@ from clickhouse_driver.errors import ServerException
 
 from pipeline.base.errors import Unavailable, UsageError
 from pipeline.base.lifecycle import Stop
+from pipeline.base.ports import free_port
 from pipeline.store.embedded.directory import read_endpoint
 from pipeline.store.embedded.locate import endpoint, opened
 from pipeline.store.embedded.server import serve
 from pipeline.store.migrate import migrate
 from tests.pipeline.store.rows import log_block
 from tests.pipeline.store.running import Running
-from tests.real.kafka import free_port
 
 Fresh = Callable[..., Running]
 
