@@ -11,6 +11,7 @@ DATA/
 """
 
 import fcntl
+import http.client
 import os
 import re
 import urllib.error
@@ -326,7 +327,7 @@ class EmbeddedPipeline(AbstractContextManager["EmbeddedPipeline"]):
         try:
             with urllib.request.urlopen(url, timeout=2) as answer:
                 text = answer.read().decode()
-        except OSError:
+        except (OSError, http.client.HTTPException):  # away, or killed while it answered
             return None
         return {
             name: float(value)
