@@ -17,7 +17,7 @@ from typing import Any
 from tests.real.kafka import RealPartMissing
 
 NAME = "prometheus-alertmanager"
-_START_S = 30.0
+_LIMIT_S = 90.0
 
 
 class Alertmanager:
@@ -26,18 +26,18 @@ class Alertmanager:
 
     def alerts(self) -> list[dict[str, Any]]:
         """What it knows, the silenced and inhibited too."""
-        with urllib.request.urlopen(f"{self.url}/api/v2/alerts", timeout=5) as answer:
+        with urllib.request.urlopen(f"{self.url}/api/v2/alerts", timeout=_LIMIT_S) as answer:
             found: list[dict[str, Any]] = json.load(answer)
             return found
 
     def groups(self) -> list[dict[str, Any]]:
-        with urllib.request.urlopen(f"{self.url}/api/v2/alerts/groups", timeout=5) as answer:
+        with urllib.request.urlopen(f"{self.url}/api/v2/alerts/groups", timeout=_LIMIT_S) as answer:
             found: list[dict[str, Any]] = json.load(answer)
             return found
 
     def peers(self) -> tuple[int, str]:
         """How many members its cluster has, itself counted, and whether it has settled."""
-        with urllib.request.urlopen(f"{self.url}/api/v2/status", timeout=5) as answer:
+        with urllib.request.urlopen(f"{self.url}/api/v2/status", timeout=_LIMIT_S) as answer:
             cluster = json.load(answer)["cluster"]
             return len(cluster.get("peers", [])), cluster["status"]
 
@@ -79,7 +79,7 @@ def alertmanagers(folder: Path, webhook: str, count: int = 1) -> Iterator[list[A
         for process in running:
             process.terminate()
         for process in running:
-            process.wait(20)
+            process.wait(60)
 
 
 def _program() -> str:
@@ -96,7 +96,7 @@ def _port() -> int:
 
 
 def _wait(one: Alertmanager, what: str, condition: Callable[[Alertmanager], bool]) -> None:
-    deadline = time.monotonic() + _START_S
+    deadline = time.monotonic() + _LIMIT_S
     while True:
         try:
             if condition(one):
