@@ -21,7 +21,7 @@ from tests.dashboards.recorded import Recorded
 from tests.dashboards.test_queries import DASHBOARDS, FOR, QUESTIONS, asked
 from tests.real.chromium import Browser, browser, program
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.real]
 
 PANELS = "[...document.querySelectorAll('.panel')]"
 LOADED = f"{PANELS}.length && {PANELS}.every(p => p.dataset.state !== 'waits')"
