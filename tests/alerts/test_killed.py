@@ -77,7 +77,6 @@ def told(sink: HttpSink, status: str) -> Told:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_killed_at_random_moments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # facts of these minutes, as an evaluator meets them: what ended hours ago is forgotten
     monkeypatch.setattr(rig, "T0", int(time.time() * 1000) - 200_000)

@@ -15,7 +15,7 @@ from tests.journeys.recordings import EXPECTED
 
 SPEED = float(os.environ.get("KUBELEDGER_SPEED", "20"))
 _AT_ONCE = 20
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
