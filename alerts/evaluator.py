@@ -13,7 +13,9 @@ passing of time goes through this, in order:
 A crash between the two repeats that message, or tells the end of what it spoke of: same
 fingerprints, same beginnings, so that whoever gets it twice can know. A fact that is read twice
 changes nothing (its order is known). Time passes for the fold only once the facts that were
-waiting have been read: what ended while nobody looked must not fire now.
+waiting have been read: what ended while nobody looked must not fire now. A round has one time, and
+it is that before its poll: however long the round takes, nothing is concluded, and nobody is told,
+of a moment whose facts have not been read.
 """
 
 import queue
@@ -96,6 +98,7 @@ class Evaluator:
         self._assigned = False
         self._news_at = 0.0
         self._progress = clock.monotonic()
+        self._now = 0  # of this round, Unix ms
         self.mine: Holding | None = None
 
     def join(self) -> None:
@@ -109,6 +112,7 @@ class Evaluator:
 
     def step(self, poll_s: float) -> None:
         """Once round."""
+        self._now = self._clock.wall_ns() // 1_000_000
         try:
             records = self._consumer.poll(poll_s)
             if self._assigned and self.mine is None:
@@ -130,7 +134,7 @@ class Evaluator:
             courier.stop(_FINISH_S)
         try:
             if self.mine is not None:
-                self._dispatch.collect(self.mine.standing, self._now())
+                self._dispatch.collect(self.mine.standing, self._now)
                 self._journal.settle()
             if self._librarian is not None:
                 self._librarian.stop(_FINISH_S)
@@ -202,7 +206,7 @@ class Evaluator:
             self._record(name, alert, mine.fold.now)
         for name in mine.fold.forget(self._dispatch.owed(mine.standing)):
             self._record(name, None, mine.fold.now)
-        self._dispatch.collect(mine.standing, self._now())
+        self._dispatch.collect(mine.standing, self._now)
         self._look_for_news(mine)
         if not self._journal.settle():
             return
@@ -226,14 +230,14 @@ class Evaluator:
             # a node whose clock is ahead must not move everybody's time
             mine.fold.apply(fact, min(fact.t, record.timestamp_ms))
         if records:
-            delay_s = max(self._now() - records[-1].timestamp_ms, 0) / 1000
+            delay_s = max(self._now - records[-1].timestamp_ms, 0) / 1000
             self._telemetry.gauge(ALERT_DELAY, delay_s)
 
     def _nothing_waits(self, mine: Holding) -> bool:
         return self._reader.end_offset(THE_FACTS) <= mine.next
 
     def _pass_time(self, mine: Holding) -> None:
-        now = self._now()
+        now = self._now
         if not mine.begun:
             mine.begun = True
             mine.fold.begin(now)
@@ -272,7 +276,7 @@ class Evaluator:
         mine.committed = mine.next
 
     def _tell(self, mine: Holding) -> None:
-        now = self._now()
+        now = min(self._now, mine.fold.now)  # what was not read yet may say otherwise
         silences = list(mine.standing.silences.values())
         shown = show(mine.fold.alerts, silences, now)
         messages = self._dispatch.due(shown, mine.standing, now)
@@ -282,6 +286,3 @@ class Evaluator:
         if self._journal.settle():  # else they are planned again
             self._commit(mine)  # only an owner can
             self._dispatch.hand_out(messages)
-
-    def _now(self) -> int:
-        return self._clock.wall_ns() // 1_000_000

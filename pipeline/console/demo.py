@@ -32,6 +32,7 @@ Say = Callable[[str], None]
 # When each service is killed, as a part of the writing time.
 _KILLS = ((0.25, COLLECT), (0.5, PROCESS), (0.75, STORE))
 _NODE = "demo-node"
+_SETTLE_S = 300.0  # a small machine takes its time
 # Written -> queryable of what the generator wrote (the recording's lines are old already). The
 # row's own time is when the program wrote it, stored_at is when the engine took it.
 _FRESHNESS = """
@@ -128,16 +129,15 @@ def _write_and_kill(
     waiting = list(_KILLS)
     kills = 0
     try:
-        while writer.poll() is None:
+        while waiting or writer.poll() is None:
             clock.sleep(0.2)
             elapsed = clock.monotonic() - start
             for news in pipeline.check():
                 say(f"{elapsed:5.1f} s  {news}")
-            if waiting and elapsed >= waiting[0][0] * plan.seconds:
-                service = waiting.pop(0)[1]
-                if pipeline.kill(service):
-                    kills += 1
-                    say(f"{elapsed:5.1f} s  kill -9 {service}")
+            due = waiting and elapsed >= waiting[0][0] * plan.seconds
+            if due and pipeline.kill(waiting[0][1]):  # one that is down is killed once it runs
+                kills += 1
+                say(f"{elapsed:5.1f} s  kill -9 {waiting.pop(0)[1]}")
             if clock.monotonic() - said >= 5:
                 said = clock.monotonic()
                 say(f"{elapsed:5.1f} s  {_progress(pipeline)}")
@@ -168,14 +168,14 @@ def _progress(pipeline: EmbeddedPipeline) -> str:
 
 def _settle(pipeline: EmbeddedPipeline, *, clock: Clock) -> None:
     """Wait until the collector has nothing left, then stop it and empty the bus."""
-    deadline = clock.monotonic() + 60
+    deadline = clock.monotonic() + _SETTLE_S
     quiet = 0
     while quiet < 3 and clock.monotonic() < deadline:
         pipeline.check()
         quiet = quiet + 1 if pipeline.waiting_bytes() == 0 else 0
         clock.sleep(0.3)
-    if not drain(pipeline, clock=clock, timeout_s=60):
-        raise Fatal("the processor did not finish in a minute; see log/process-logs.log")
+    if not drain(pipeline, clock=clock, timeout_s=_SETTLE_S):
+        raise Fatal("the processor did not finish in five minutes; see log/process-logs.log")
 
 
 def _measure(

@@ -77,9 +77,10 @@ def recorded(store: ClickHouseStore, config: StoreConfig, folder: Path, made: Se
 
 
 def written(store: ClickHouseStore, lines: Lines, *, more: Sequence = (), poison: bool = False):
-    """Lines of a container through the log processor, now. `more`: other records of its file.
-    Returns the time of asking, Unix ms."""
-    bus, clock = MemoryBroker(), SystemClock()
+    """Lines of a container through the log processor, now, however long that takes. `more`: other
+    records of its file. Returns the time of asking, Unix ms."""
+    clock = ManualClock(SystemClock().wall_ns())
+    bus = MemoryBroker(clock=clock)
     bus.admin().ensure(topic_specs(1), create=True)
     producer, now = bus.producer(), clock.wall_ns()
     source = Source("node-a", "shop", "web-0", "uid-1", "main", 0, "/var/log/pods/x/main/0.log")
@@ -110,6 +111,12 @@ def written(store: ClickHouseStore, lines: Lines, *, more: Sequence = (), poison
             break
     processor.close()
     return clock.wall_ns() // 1_000_000 + 1
+
+
+def stored(store: ClickHouseStore, lines: Lines) -> int:
+    """As `written`; asked about when the engine has them, by its own clock."""
+    written(store, lines)
+    return SystemClock().wall_ns() // 1_000_000 + 1
 
 
 def _cri(ns: int, text: str) -> bytes:
@@ -155,8 +162,8 @@ def _certificate(days: float) -> Sequence[StateEvent]:
 
 _LOGS: dict[str, Callable[[ClickHouseStore], int]] = {
     "logs": lambda store: written(store, [*OLD, *CALM]),
-    "calm-logs": lambda store: written(store, CALM[-20:]),
-    "late-logs": lambda store: written(store, [(ago + 600, "INFO x") for ago in range(60, 0, -1)]),
+    "calm-logs": lambda store: stored(store, [(i / 20, "INFO x") for i in range(20, 0, -1)]),
+    "late-logs": lambda store: stored(store, [(ago + 600, "INFO x") for ago in range(60, 0, -1)]),
     "fast-logs": lambda store: written(
         store, [(i / 100, "INFO " + "x" * 15_000) for i in range(6_000, 0, -1)]
     ),

@@ -5,7 +5,7 @@ import pytest
 from alerts.evaluator import Evaluator
 from alerts.silences import new_silence
 from pipeline.base.errors import Rejected, Unavailable
-from pipeline.broker.protocol import TopicPartition
+from pipeline.broker.protocol import Record, TopicPartition
 from pipeline.contract.topics import ALERT_GROUP, DEAD, FACTS
 from pipeline.replay import replay_dead
 from tests.alerts.rig import T0, World, episode, moved, rule
@@ -188,6 +188,28 @@ def test_one_that_lost_its_place_says_nothing_more() -> None:
     sleeper.step(0.0)
     assert len(world.sink.got) == 1
     assert sleeper.mine is None
+
+
+def test_a_round_that_stands_still_concludes_nothing_of_that_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What explains the silence of a node came behind the poll: the node is not told for itself."""
+    world = World()
+    member = world.member()
+    world.put(moved("node-a", "Ready", "Unknown", 0))
+    world.run(member, seconds=13)
+    poll = member._consumer.poll
+
+    def stands_still(timeout_s: float) -> list[Record]:
+        monkeypatch.undo()
+        records = poll(timeout_s)
+        world.put(episode("e1", 1, "node.kubelet-down", s=14))
+        world.clock.advance(4)
+        return records
+
+    monkeypatch.setattr(member._consumer, "poll", stands_still)
+    world.run(member, seconds=10)
+    assert world.sink.told() == [(["NodeNotReady"], [])]
 
 
 def test_what_began_and_ended_while_nobody_looked_is_recorded_and_not_told() -> None:

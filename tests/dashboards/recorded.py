@@ -168,6 +168,7 @@ def _put_alerts(config: StoreConfig, name: str, bus: MemoryBroker, clock: Manual
     while evaluator.mine is None or not evaluator.mine.begun:
         evaluator.step(0.0)
     evaluator.close()
+    librarian.stop(60)  # it had a moment; the rows are to be there
 
 
 def _send(bus: MemoryBroker, events: Sequence[StateEvent]) -> None:

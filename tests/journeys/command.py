@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline.store.embedded.locate import endpoint
 
-TIMEOUT_S = 120
+TIMEOUT_S = 300
 
 
 def run(*words: object, code: int = 0) -> str:
@@ -45,7 +45,7 @@ def serving(data: Path) -> bool:
     return endpoint(data / "store") is not None and (data / "config" / "collect.yaml").exists()
 
 
-def wait_for(condition: Callable[[], bool], what: str, timeout_s: float = 60) -> None:
+def wait_for(condition: Callable[[], bool], what: str, timeout_s: float = 120) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, f"waited {timeout_s:.0f} s for {what}"

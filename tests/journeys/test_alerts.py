@@ -3,6 +3,7 @@ the rules over history say the same."""
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -11,7 +12,7 @@ from pipeline.broker.config import BrokerConfig
 from pipeline.broker.open import open_broker
 from pipeline.contract.state import encode_state
 from pipeline.contract.topics import STATE
-from tests.alerts.sinks import http_sink
+from tests.alerts.sinks import HttpSink, http_sink
 from tests.journeys.command import query, run, serving, up, wait_for
 from tests.journeys.recordings import events
 
@@ -20,7 +21,6 @@ BROKEN_MS = 1_795_413_490_000  # the kubelet is continued a second later
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_from_the_event_log_to_a_webhook_and_back_by_history(tmp_path: Path) -> None:
     data, config = tmp_path / "data", tmp_path / "alert.yaml"
     (tmp_path / "logs").mkdir()
@@ -30,11 +30,12 @@ def test_from_the_event_log_to_a_webhook_and_back_by_history(tmp_path: Path) -> 
         with up("--data", data, "--logs", tmp_path / "logs", "--alerts", config):
             wait_for(lambda: serving(data), "the store")
             _put(data)
-            wait_for(lambda: bool(sink.got), "the webhook is told", 90)
-            told = sink.got[0].json
+            # Old facts come in pieces here, and days of time pass between two of them: something
+            # less may be told before.
+            wait_for(lambda: bool(_told(sink)), "the webhook is told why", 90)
+            told, alert = _told(sink)[0]
             wait_for(lambda: _rows(data) == [("NodeNotReady", "firing")], "the table knows", 60)
-    alert = told["alerts"][0]
-    assert (alert["rule"], alert["cause"]) == ("NodeNotReady", "node.kubelet-down")
+    assert alert["rule"] == "NodeNotReady"
     assert "kubelet" in told["text"]
     rules = Path(__file__).parents[2] / "alerts" / "rules" / "NodeNotReady.yaml"
     words = ["replay", "--since", "400d", "--rules", rules, "--data", data, "--json"]
@@ -50,6 +51,16 @@ def test_from_the_event_log_to_a_webhook_and_back_by_history(tmp_path: Path) -> 
     assert run("silence", "list", "--data", data) == ""
 
 
+def _told(sink: HttpSink) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Messages with an alert that the kubelet is down, and that alert."""
+    return [
+        (request.json, alert)
+        for request in list(sink.got)
+        for alert in request.json["alerts"]
+        if alert["cause"] == "node.kubelet-down"
+    ]
+
+
 def _put(data: Path) -> None:
     broker = open_broker(BrokerConfig(url=f"sqlite:{data / 'bus.db'}"))
     producer = broker.producer()
@@ -58,8 +69,8 @@ def _put(data: Path) -> None:
             break
         value, headers = encode_state(event)
         producer.send(STATE, key=b"-", value=value, headers=headers)
-    assert producer.flush(30)
-    producer.close(5)
+    assert producer.flush(60)
+    producer.close(60)
     broker.close()
 
 

@@ -81,7 +81,6 @@ def told(data: Path, capsys: pytest.CaptureFixture[str], *words: object) -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_from_a_decision_to_the_quota_that_held_it_up(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -108,7 +107,6 @@ def test_from_a_decision_to_the_quota_that_held_it_up(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_a_pod_that_waits_and_a_node(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     listed = told(data, capsys, "scale", "--workload", "big", *AGO)
     big = next(body for body in listed if body["to"] == 4)
@@ -125,7 +123,6 @@ def test_a_pod_that_waits_and_a_node(data: Path, capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_what_if_of_what_is_stored(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ("whatif", "hpa", "el-q/web", "--max", "20", *AGO)
     document = told(data, capsys, *words)
@@ -136,7 +133,6 @@ def test_what_if_of_what_is_stored(data: Path, capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_bad_input_is_said(data: Path) -> None:
     for words, said in (
         (("explain", "scale", "zzz"), "no scaling decision 'zzz'"),

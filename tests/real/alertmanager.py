@@ -4,6 +4,7 @@ It must be installed: its templates are where Debian puts them.
 """
 
 import json
+import re
 import shutil
 import subprocess
 import time
@@ -13,11 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pipeline.base.ports import free_port
 from tests.real.kafka import RealPartMissing
 
 NAME = "prometheus-alertmanager"
-_START_S = 60.0
+_LIMIT_S = 90.0
+_LISTENS = re.compile(rb'msg="Listening on" address=(\S+)\n')
 
 
 class Alertmanager:
@@ -26,20 +27,28 @@ class Alertmanager:
 
     def alerts(self) -> list[dict[str, Any]]:
         """What it knows, the silenced and inhibited too."""
-        with urllib.request.urlopen(f"{self.url}/api/v2/alerts", timeout=_START_S) as answer:
+        with urllib.request.urlopen(f"{self.url}/api/v2/alerts", timeout=_LIMIT_S) as answer:
             found: list[dict[str, Any]] = json.load(answer)
             return found
 
     def groups(self) -> list[dict[str, Any]]:
-        with urllib.request.urlopen(f"{self.url}/api/v2/alerts/groups", timeout=_START_S) as answer:
+        with urllib.request.urlopen(f"{self.url}/api/v2/alerts/groups", timeout=_LIMIT_S) as answer:
             found: list[dict[str, Any]] = json.load(answer)
             return found
 
+    def gossip(self) -> str:
+        """The address that its peers know it by."""
+        return str(self._cluster()["peers"][0]["address"])
+
     def peers(self) -> tuple[int, str]:
         """How many members its cluster has, itself counted, and whether it has settled."""
-        with urllib.request.urlopen(f"{self.url}/api/v2/status", timeout=_START_S) as answer:
-            cluster = json.load(answer)["cluster"]
-            return len(cluster.get("peers", [])), cluster["status"]
+        cluster = self._cluster()
+        return len(cluster.get("peers", [])), cluster["status"]
+
+    def _cluster(self) -> dict[str, Any]:
+        with urllib.request.urlopen(f"{self.url}/api/v2/status", timeout=_LIMIT_S) as answer:
+            found: dict[str, Any] = json.load(answer)["cluster"]
+            return found
 
 
 @contextmanager
@@ -53,23 +62,22 @@ def alertmanagers(folder: Path, webhook: str, count: int = 1) -> Iterator[list[A
         "receivers: [{name: hook, webhook_configs: "
         f"[{{url: '{webhook}', send_resolved: true}}]}}]\n"
     )
-    gossip = [free_port() for _ in range(count)]
     running, found = [], []
     try:
         for number in range(count):
-            web = free_port()
             words = [
                 program, f"--config.file={config}", f"--storage.path={folder / str(number)}",
-                f"--web.listen-address=127.0.0.1:{web}", "--cluster.settle-timeout=1s",
-                f"--cluster.listen-address={f'127.0.0.1:{gossip[number]}' if count > 1 else ''}",
+                "--web.listen-address=127.0.0.1:0", "--cluster.settle-timeout=1s",
+                f"--cluster.listen-address={'127.0.0.1:0' if count > 1 else ''}",
+                "--cluster.peer-timeout=60s",  # so long the second waits for the first to tell
             ]  # fmt: skip
-            words += [f"--cluster.peer=127.0.0.1:{port}" for port in gossip[:number]]
-            log = (folder / f"alertmanager-{number}.log").open("wb")
-            running.append(subprocess.Popen(words, stdout=log, stderr=log))
-            log.close()
-            found.append(Alertmanager(f"http://127.0.0.1:{web}"))
+            words += [f"--cluster.peer={one.gossip()}" for one in found]
+            path = folder / f"alertmanager-{number}.log"
+            with path.open("wb") as log:
+                running.append(subprocess.Popen(words, stdout=log, stderr=log))
             # One after the other: a member that finds no peer when it starts tries again only
             # after ten seconds, and until then both would tell.
+            found.append(Alertmanager(f"http://{_listens(path)}"))
             _wait(found[-1], "it answers", lambda one: one.alerts() is not None)
         if count > 1:
             for one in found:
@@ -79,7 +87,7 @@ def alertmanagers(folder: Path, webhook: str, count: int = 1) -> Iterator[list[A
         for process in running:
             process.terminate()
         for process in running:
-            process.wait(_START_S)
+            process.wait(60)
 
 
 def _program() -> str:
@@ -89,8 +97,17 @@ def _program() -> str:
     return found
 
 
+def _listens(log: Path) -> str:
+    """The address that it has taken, as it says."""
+    deadline = time.monotonic() + _LIMIT_S
+    while not (said := _LISTENS.search(log.read_bytes())):
+        assert time.monotonic() < deadline, f"no Alertmanager listens: {log.read_text()[-2000:]}"
+        time.sleep(0.1)
+    return said[1].decode()
+
+
 def _wait(one: Alertmanager, what: str, condition: Callable[[Alertmanager], bool]) -> None:
-    deadline = time.monotonic() + _START_S
+    deadline = time.monotonic() + _LIMIT_S
     while True:
         try:
             if condition(one):

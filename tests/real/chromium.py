@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 _WAIT_S = 60.0
+_SILENT_S = 120.0  # a browser that says nothing for so long hangs
 _FLAGS = (
     "--headless=new", "--remote-debugging-pipe", "--no-first-run", "--disable-gpu",
     "--disable-extensions", "--disable-background-networking", "--disable-component-update",
@@ -38,6 +39,7 @@ class Browser:
     session: str = ""
     said: list[str] = field(default_factory=list)
     rest: bytes = b""
+    loaded: set[str] = field(default_factory=set)  # documents, by the name of their loading
 
     def call(self, method: str, **params: Any) -> dict[str, Any]:
         """Raises AssertionError with the browser's words when it refuses."""
@@ -54,8 +56,8 @@ class Browser:
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self.rest:
-            ready, _, _ = select.select([self.read], [], [], _WAIT_S)
-            assert ready, f"the browser says nothing for {_WAIT_S:.0f} s"
+            ready, _, _ = select.select([self.read], [], [], _SILENT_S)
+            assert ready, f"the browser says nothing for {_SILENT_S:.0f} s"
             piece = os.read(self.read, 1 << 20)
             assert piece, "the browser is gone"
             self.rest += piece
@@ -72,6 +74,8 @@ class Browser:
             self.said.append(" ".join(str(a.get("value", a)) for a in params["args"]))
         elif method == "Log.entryAdded" and params["entry"]["level"] in ("error", "warning"):
             self.said.append(f"{params['entry']['text']} {params['entry'].get('url', '')}")
+        elif method == "Page.lifecycleEvent" and params["name"] == "load":
+            self.loaded.add(params["loaderId"])
 
     def evaluate(self, script: str) -> Any:
         """The value of an expression; promises are waited for."""
@@ -91,8 +95,11 @@ class Browser:
         raise AssertionError(f"{what}: not after {_WAIT_S:.0f} s; the console says {self.said}")
 
     def open(self, url: str) -> None:
+        """And wait until it is there: until then, what is asked is answered by the page before."""
         self.said.clear()
-        self.call("Page.navigate", url=url)
+        loading = self.call("Page.navigate", url=url)["loaderId"]
+        while loading not in self.loaded:
+            self._next()
 
     def size(self, width: int, height: int, *, dark: bool = False) -> None:
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height,
@@ -141,6 +148,7 @@ def browser(profile: Path) -> Iterator[Browser]:
         made.call("Emulation.setFocusEmulationEnabled", enabled=True)  # keys go to the page
         for domain in ("Page", "Runtime", "Log"):
             made.call(f"{domain}.enable")
+        made.call("Page.setLifecycleEventsEnabled", enabled=True)
         yield made
     finally:
         process.kill()

@@ -19,7 +19,7 @@ from tests.alerts.rig import shipped
 from tests.dashboards.test_push_alerts import CONFIG, render
 
 CHECKER = Path(__file__).parent / "grafana_models"
-_WAIT_S = 240  # its modules are fetched and compiled once
+_WAIT_S = 600  # its modules are fetched and compiled once
 pytestmark = [pytest.mark.real, pytest.mark.timeout(_WAIT_S + 60)]
 
 Documents = dict[str, list[dict[str, Any]]]

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,6 @@ from collectors.journal.config import JournalConfig
 from collectors.journal.entries import Entry
 from collectors.journal.journald import Journald
 from pipeline.base.clock import SystemClock
-from pipeline.base.ports import free_port
 from pipeline.base.telemetry import RecordingTelemetry
 from pipeline.broker.config import BrokerConfig
 from pipeline.broker.open import open_broker
@@ -33,6 +32,7 @@ from tests.real.journal import JournalFile, need_journal
 pytestmark = pytest.mark.real
 BOOT = "0123456789abcdef0123456789abcdef"
 NUMBERS = itertools.count(1)
+SIGNALS = {("kubelet.pleg-write-status", "shop/stuckpod1"), ("kernel.nfs-not-responding", "/")}
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +59,7 @@ def entry(program: str, message: str | bytes, **other: str) -> dict[str, str | b
 
 def read(source: Journald, count: int) -> list[str]:
     found: list[str] = []
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while len(found) < count and time.monotonic() < deadline:
         for item in source.read(1 << 20):
             found += messages(item.data) if isinstance(item, Entry) else ["LOST"]
@@ -101,7 +101,7 @@ def test_lives_of_a_collector(tmp_path: Path) -> None:
         return Journald(node.config.journal, telemetry=node.telemetry, clock=SystemClock())
 
     def work(until: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not until() and time.monotonic() < deadline:
             node.run(0.1)
             time.sleep(0.02)
@@ -148,7 +148,7 @@ def test_from_an_entry_to_a_row_and_a_signal(tmp_path: Path) -> None:
         "roots": [str(pods)],
         "state_dir": str(tmp_path / "state"),
         "broker": {"url": f"sqlite:{data / 'bus.db'}"},
-        "health": f"127.0.0.1:{free_port()}",
+        "health": "127.0.0.1:0",
         "journal": {"source": "journald", "directory": str(folder)},
     }
     path = tmp_path / "collect.yaml"
@@ -158,26 +158,31 @@ def test_from_an_entry_to_a_row_and_a_signal(tmp_path: Path) -> None:
         ' DeadlineExceeded desc = context deadline exceeded" pod="shop/stuckpod1"'
     )
     words = [sys.executable, "-m", "kubeledger", "collect", "--config", str(path)]
-    with JournalFile(folder / "a.journal") as journal, up("--logs", pods, "--data", data):
-        wait_for(lambda: serving(data), "the store")
+    with (
+        JournalFile(folder / "a.journal") as journal,
+        up("--logs", pods, "--data", data),
+        ExitStack() as ending,
+    ):
+        wait_for(lambda: serving(data), "the pipeline")
         for life in range(3):
             for i in range(300):
                 journal.write(entry("kubelet", f"line {life}.{i}"))
             with (tmp_path / f"collect-{life}.log").open("wb") as log:
                 collector = subprocess.Popen(words, stdout=log, stderr=log)
-            try:
-                wanted = 300 * life + 100  # the kill comes while entries are on their way
-                wait_for(lambda n=wanted: rows(data, "kubelet") >= n, f"rows of life {life}")
-            finally:
-                if life < 2:
-                    collector.kill()
-                    collector.wait()
+            ending.callback(collector.wait)
+            ending.callback(collector.kill)
+            wanted = 300 * life + 100  # the kill comes while entries are on their way
+            wait_for(lambda n=wanted: rows(data, "kubelet") >= n, f"rows of life {life}")
+            if life < 2:
+                collector.kill()
+                collector.wait()
         journal.write(entry("kubelet", hang))
         journal.write(entry("kernel", "nfs: server 10.0.0.7 not responding, still trying",
                             PRIORITY="4"))  # fmt: skip
         wait_for(lambda: rows(data, "kernel") == 1 and rows(data, "kubelet") == 901, "the last")
+        wait_for(lambda: signals(data) == SIGNALS, "both signals")
         collector.terminate()
-        assert collector.wait(30) == 0
+        assert collector.wait(60) == 0
         document = json.loads(run("audit", "--data", data, "--json"))
         assert (document["ok"], document["duplicates"], document["unexplained"]) == (True, 0, 0)
         assert document["gap_bytes"] == 0
@@ -190,11 +195,7 @@ def test_from_an_entry_to_a_row_and_a_signal(tmp_path: Path) -> None:
             "level": "warn", "body": "nfs: server 10.0.0.7 not responding, still trying",
             "node": "node-a", "namespace": "",
         }  # fmt: skip
-        found = signals(data)
-    assert found == {
-        ("kubelet.pleg-write-status", "shop/stuckpod1"),
-        ("kernel.nfs-not-responding", "/"),
-    }
+        assert signals(data) == SIGNALS
 
 
 def rows(data: Path, container: str) -> int:

@@ -18,7 +18,7 @@ from tests.real.test_page import LOADED, PANELS, chromium
 
 __all__ = ["chromium"]  # its fixture
 
-pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 LINES = 1_000_000
 FIRST_MS = 1_795_412_000_000  # one line every 3 ms
