@@ -9,7 +9,7 @@ KILLS ?= 50
 MINUTES ?= 30
 SEED ?= $(shell date +%s)
 
-.PHONY: help setup demo test quick check audit real chaos soak bench wheel lock manifests clean
+.PHONY: help setup demo test quick check audit real chaos soak bench wheel image lock manifests clean
 
 help:
 	@echo "make setup   create .venv with kubeledger in it (.venv/bin/kubeledger)"
@@ -20,6 +20,7 @@ help:
 	@echo "make check   formatting, lint, types, import rules"
 	@echo "make audit   known vulnerabilities of what is installed (asks the advisory database)"
 	@echo "make wheel   build the wheel, install it in an empty environment, run it from elsewhere"
+	@echo "make image   build the container image and try it (needs docker or podman)"
 	@echo "make chaos   50 kills, stops and cuts each, embedded and with Apache Kafka; prints its seed"
 	@echo "make soak    30 minutes at 10 MB/s with rotation: memory, descriptors, audit (about 10 GB)"
 	@echo "make bench   performance figures as JSON lines"
@@ -66,6 +67,9 @@ soak: setup
 
 wheel: setup
 	$(BIN)/python tests/wheel.py
+
+image: setup
+	$(BIN)/python -m tests.image
 
 bench: setup
 	$(BIN)/python -m tests.bench

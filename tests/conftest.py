@@ -1,12 +1,14 @@
 """Fixtures for all tests: the real parts, started once for a run."""
 
 import os
-from collections.abc import Iterator
+import ssl
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import urllib3.connection
 from hypothesis import HealthCheck, settings
 
 from tests.real.kafka import KafkaNode, RealPartMissing, start_kafka
@@ -26,6 +28,26 @@ def pytest_configure(config: pytest.Config) -> None:
 # A slow machine is no finding: no test here judges time.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _newest_tls_defaults() -> Iterator[None]:
+    """Python 3.13, which the image has, asks more of a CA than most CAs of clusters give. Whichever
+    Python runs the tests, its clients start from those defaults."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in ((ssl, "create_default_context"),
+                             (urllib3.connection, "create_urllib3_context")):  # fmt: skip
+            patch.setattr(module, name, _strict(getattr(module, name)))
+        yield
+
+
+def _strict(make: Callable[..., ssl.SSLContext]) -> Callable[..., ssl.SSLContext]:
+    def strict(*args: object, **named: object) -> ssl.SSLContext:
+        context = make(*args, **named)
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        return context
+
+    return strict
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """Mail: SMTP with STARTTLS or TLS. All of a group is one thread."""
 
 import smtplib
-import ssl
 from collections.abc import Callable, Sequence
 from email.message import EmailMessage
 from hashlib import blake2b
@@ -10,6 +9,7 @@ from pathlib import Path
 from alerts.notify import Message
 from alerts.receivers.text import Texts, lines, title
 from pipeline.base.errors import Rejected, Unavailable
+from pipeline.base.tls import client_tls
 
 _SUBJECT = 200
 
@@ -61,7 +61,7 @@ class Mail:
             raise Rejected(f"{self._host} refuses {', '.join(refused)}")
 
     def _connect(self) -> smtplib.SMTP:
-        context = ssl.create_default_context(cafile=self._ca_file)
+        context = client_tls(self._ca_file)
         smtp: smtplib.SMTP
         if self._security == "tls":
             smtp = smtplib.SMTP_SSL(

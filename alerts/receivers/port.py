@@ -16,6 +16,7 @@ import urllib3
 
 from alerts.notify import Message
 from pipeline.base.errors import Rejected, Unavailable, UsageError
+from pipeline.base.tls import client_tls
 
 _AGAIN = {408, 425, 429}
 _SHOWN = 200
@@ -48,11 +49,14 @@ class Http:
     def __init__(self, *, timeout_s: float = 10.0, ca_file: Path | None = None) -> None:
         if ca_file is not None and not ca_file.is_file():
             raise UsageError(f"{ca_file}: no such CA file")
+        try:
+            context = client_tls(ca_file)
+        except OSError as error:
+            raise UsageError(f"{ca_file}: {error}") from error
         self._pool = urllib3.PoolManager(
             timeout=urllib3.Timeout(total=timeout_s),
             retries=False,
-            cert_reqs="CERT_REQUIRED",
-            ca_certs=str(ca_file) if ca_file else None,
+            ssl_context=context,
         )
 
     def post(self, url: str, document: object, headers: Mapping[str, str] | None = None) -> Answer:

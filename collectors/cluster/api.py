@@ -22,6 +22,7 @@ from urllib3 import exceptions as trouble
 from collectors.cluster.ports import Params
 from pipeline.base.clock import Clock
 from pipeline.base.errors import Unavailable, UsageError
+from pipeline.base.tls import client_tls
 from pipeline.contract import state
 
 CONNECT_S = 5.0
@@ -187,7 +188,11 @@ def connector(kubeconfig: Path | None, context: str, *, connections: int) -> Con
                 client_configuration=settings,
                 persist_config=False,
             )
-        return kubernetes_client.ApiClient(configuration=settings)
+        client = kubernetes_client.ApiClient(configuration=settings)
+        if settings.verify_ssl:
+            pools = client.rest_client.pool_manager.connection_pool_kw
+            pools["ssl_context"] = client_tls(settings.ssl_ca_cert)
+        return client
 
     return connect
 

@@ -119,6 +119,8 @@ class KubeletClient:
     def _new_context(self) -> "ssl.SSLContext":
         import ssl
 
+        from pipeline.base.tls import client_tls
+
         config = self._config
         if config.insecure_skip_verify:  # said once by the agent, not by each request
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -126,7 +128,7 @@ class KubeletClient:
             context.verify_mode = ssl.CERT_NONE
             return context
         try:
-            return ssl.create_default_context(cafile=config.ca_file)
+            return client_tls(config.ca_file)
         except (OSError, ssl.SSLError) as error:
             raise KubeletFailure(
                 "ca-file", f"cannot use the CA file {config.ca_file}: {error}", state.CERTIFICATE

@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 from pipeline.base.clock import Clock, SystemClock
 from pipeline.base.errors import KubeledgerError, Unavailable, UsageError
 from pipeline.base.secret import read_secret
+from pipeline.base.tls import client_tls
 from pipeline.broker import door
 from pipeline.broker.config import BrokerConfig
 from pipeline.broker.limits import refusal
@@ -284,11 +285,9 @@ def _tls(config: BrokerConfig, host: str) -> ssl.SSLContext | None:
     if config.security != "tls":
         raise UsageError("broker.security: for kubeledger://… it is tls, with ca_file")
     try:
-        context = ssl.create_default_context(cafile=config.ca_file)
+        return client_tls(config.ca_file)
     except OSError as error:
         raise UsageError(f"broker.ca_file {config.ca_file}: {error}") from error
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
 
 
 def _ignore(_text: str) -> None:

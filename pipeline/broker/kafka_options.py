@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.base.errors import Fatal, Fenced, KubeledgerError, Rejected, Unavailable, UsageError
+from pipeline.base.tls import client_tls
 from pipeline.broker.kafka_library import errors, net_client
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def _advice(what: str) -> str:
 
 def _tls(config: "BrokerConfig") -> ssl.SSLContext:
     try:
-        context = ssl.create_default_context(cafile=config.ca_file)
+        context = client_tls(config.ca_file)
         if config.cert_file is not None:
             context.load_cert_chain(config.cert_file, config.key_file)
     except OSError as error:  # ssl.SSLError is one

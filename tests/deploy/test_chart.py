@@ -276,3 +276,22 @@ def test_compose_names_files_that_exist_and_ports_of_loopback() -> None:
         for volume in service.get("volumes", ()):
             source = volume.split(":")[0]
             assert not source.startswith(".") or (folder / source).exists(), volume
+
+
+def test_compose_services_can_write_their_volumes() -> None:
+    """A new volume belongs to whom its path belongs to in the image: /data to its user, what is not
+    there to root. A uid 0 without DAC_OVERRIDE is stopped by the rights of the first."""
+    folder = chart.ROOT / "deploy" / "compose"
+    made = yaml.safe_load((folder / "compose.yaml").read_text())
+    kept = [
+        (service, volume.split(":")[1])
+        for service in made["services"].values()
+        if service["image"].startswith("kubeledger:")
+        for volume in service.get("volumes", ())
+        if volume.split(":")[0] in made["volumes"]
+    ]
+    assert len(kept) == 2
+    for service, path in kept:
+        assert (path == "/data") == (service.get("user") != "0:0"), service
+        config = folder / "config" / Path(service["command"][-1]).name
+        assert yaml.safe_load(config.read_text())["state_dir"].startswith(f"{path}/")
