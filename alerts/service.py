@@ -1,9 +1,11 @@
 """`kubeledger alert`: configuration in, everything wired, runs until asked to stop."""
 
 import queue
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from alerts.config import AlertConfig
 from alerts.couriers import Courier, Outcome
@@ -17,9 +19,10 @@ from pipeline.base.config import load
 from pipeline.base.errors import UsageError
 from pipeline.base.health import serve_health
 from pipeline.base.lifecycle import Stop
+from pipeline.base.patience import Stopping, reached
 from pipeline.base.telemetry import ServiceTelemetry, Telemetry, service_telemetry
 from pipeline.broker.open import open_broker
-from pipeline.broker.protocol import Broker
+from pipeline.broker.protocol import Admin, Broker, Consumer, Producer, Reader
 from pipeline.store.clickhouse import open_store
 from pipeline.store.config import StoreConfig
 
@@ -53,17 +56,45 @@ def run(
     clock: Clock,
 ) -> None:
     """Evaluate until asked to stop."""
-    with ExitStack() as closing:
+    reach = partial(reached, stop=stop, clock=clock, telemetry=telemetry)
+    with ExitStack() as closing, suppress(Stopping):
         evaluator = open_evaluator(
-            config, environment, broker=broker, telemetry=telemetry, clock=clock
+            config, environment, broker=Patient(broker, reach), telemetry=telemetry, clock=clock
         )
         closing.callback(evaluator.close)
         closing.enter_context(serve_health(config.health, telemetry, evaluator.health))
         telemetry.event("started", health=config.health)
-        evaluator.join()
+        reach("joining the group", evaluator.join)
         while not stop.is_set():
             evaluator.step(POLL_S)
         telemetry.event("stopped")
+
+
+class Patient:
+    """The bus, which may not be there yet."""
+
+    def __init__(self, broker: Broker, reach: Callable[..., Any]) -> None:
+        self._reach = partial(reach, "joining the bus")
+        self._broker = broker
+
+    def consumer(self, group: str) -> Consumer:
+        found: Consumer = self._reach(lambda: self._broker.consumer(group))
+        return found
+
+    def reader(self) -> Reader:
+        found: Reader = self._reach(self._broker.reader)
+        return found
+
+    def producer(self) -> Producer:
+        found: Producer = self._reach(self._broker.producer)
+        return found
+
+    def admin(self) -> Admin:
+        found: Admin = self._reach(self._broker.admin)
+        return found
+
+    def close(self) -> None:
+        self._broker.close()
 
 
 def open_evaluator(

@@ -26,6 +26,7 @@ from pipeline.base.errors import Fenced, Rejected, Unavailable
 from pipeline.base.health import serve_health
 from pipeline.base.lifecycle import Stop
 from pipeline.base.memory import trimmer
+from pipeline.base.patience import Stopping
 from pipeline.base.telemetry import ServiceTelemetry, Telemetry
 from pipeline.broker.protocol import Broker, Partitions, Record, TopicPartition
 from pipeline.contract.metrics import FENCED
@@ -33,7 +34,6 @@ from pipeline.contract.topics import LOGS
 from pipeline.logs_config import LogProcessorConfig
 from pipeline.processor.crew import Crew
 from pipeline.processor.deliver import Stale
-from pipeline.processor.link import Stopping
 from pipeline.processor.metadata import CarryNote, Declared, Progress
 from pipeline.processor.partition import Partition
 from pipeline.processor.prepare import Prepared

@@ -24,6 +24,7 @@ from pipeline.base.clock import Clock
 from pipeline.base.errors import Fatal, Fenced, Rejected, Unavailable
 from pipeline.base.health import serve_health
 from pipeline.base.lifecycle import Stop
+from pipeline.base.patience import Stopping
 from pipeline.base.telemetry import ServiceTelemetry, Telemetry
 from pipeline.broker.protocol import Broker, Partitions, Record, TopicPartition
 from pipeline.contract.metrics import FENCED, INSERT_RETRIES
@@ -34,7 +35,6 @@ from pipeline.eventlog.holding import Holding
 from pipeline.eventlog.ledger import EventLedger, StoreLedger
 from pipeline.eventlog.machine import Item, Opening
 from pipeline.processor.dead import acknowledged
-from pipeline.processor.link import Stopping
 from pipeline.processor.metadata import Declared
 from pipeline.state_config import StateProcessorConfig
 from pipeline.store.protocol import Store

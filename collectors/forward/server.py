@@ -117,8 +117,9 @@ class ForwardServer:
                 client.flush(now)
                 client.sock.shutdown(socket.SHUT_WR)
                 talking.append(client)
-        while talking and self._clock.monotonic() < now + _LINGER_S:
-            talking = [client for client in talking if client.talks()]
+        while talking := [client for client in talking if client.talks()]:
+            if self._clock.monotonic() >= now + _LINGER_S:
+                break
             self._clock.sleep(0.02)
         for client in list(self._clients):
             self._drop(client, now)

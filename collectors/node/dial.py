@@ -31,8 +31,11 @@ def connect(places: list[Place], deadline_s: float, clock: Clock) -> list[dict[s
                 else:
                     under_way[connection.fileno()] = place, connection
                     selector.register(connection, selectors.EVENT_WRITE)
-            while under_way and (left := began + deadline_s - clock.monotonic()) > 0:
-                for key, _ in selector.select(left):
+            left = deadline_s
+            while under_way and left > 0:
+                left = began + deadline_s - clock.monotonic()
+                # Once more when it is over: it may be this thread that is late, on a starved node.
+                for key, _ in selector.select(max(left, 0.0)):
                     selector.unregister(key.fd)
                     place, connection = under_way.pop(key.fd)
                     with connection:

@@ -88,6 +88,7 @@ class KafkaBusConsumer:
         left = timeout_s
         while True:
             with foreign_errors(f"polling group {self._group}"):
+                self._go_on_joining()
                 fetched = self._client.poll(timeout_ms=int(max(left, 0) * 1000))
             fresh = self._announce(fetched)
             records = []
@@ -140,6 +141,14 @@ class KafkaBusConsumer:
         finally:
             with foreign_errors(f"leaving group {self._group}"):
                 self._client.close(autocommit=False, timeout_ms=5000)
+
+    def _go_on_joining(self) -> None:
+        """The library joins anew when a topic has other partitions than it knew. If the answer
+        comes between two polls, it takes itself for joined and never looks at the answer: no
+        partition, no heartbeat, for ever. So a join is wanted until it is over."""
+        coordinator = self._client._coordinator
+        if coordinator.rejoining:
+            coordinator.request_rejoin()
 
     def _announce(self, fetched: Mapping[Any, Sequence[Any]]) -> Partitions:
         """Tell the caller what the listener noted; which partitions are fresh."""

@@ -11,9 +11,9 @@ DATA/
 """
 
 import fcntl
+import http.client
 import os
 import re
-import socket
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -27,6 +27,7 @@ import yaml
 
 from pipeline.base.clock import Clock
 from pipeline.base.errors import Fatal, UsageError
+from pipeline.base.ports import free_port
 from pipeline.broker.config import BrokerConfig
 from pipeline.broker.open import open_broker
 from pipeline.console.services import Supervisor
@@ -326,7 +327,7 @@ class EmbeddedPipeline(AbstractContextManager["EmbeddedPipeline"]):
         try:
             with urllib.request.urlopen(url, timeout=2) as answer:
                 text = answer.read().decode()
-        except OSError:
+        except (OSError, http.client.HTTPException):  # away, or killed while it answered
             return None
         return {
             name: float(value)
@@ -348,9 +349,7 @@ def _with_port(address: str) -> str:
     host, _, port = address.rpartition(":")
     if port != "0":
         return address
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return f"{host}:{probe.getsockname()[1]}"
+    return f"{host}:{free_port(host)}"
 
 
 def node_name() -> str:

@@ -6,6 +6,7 @@ from functools import partial
 
 from pipeline.base.clock import Clock
 from pipeline.base.lifecycle import Stop
+from pipeline.base.patience import reached
 from pipeline.base.telemetry import Telemetry
 from pipeline.broker.protocol import Broker, Record
 from pipeline.contract.topics import STATE_GROUP
@@ -21,7 +22,7 @@ from pipeline.eventlog.takeover import Takeover
 from pipeline.eventlog.tally import Tally
 from pipeline.eventlog.ticker import Ticker
 from pipeline.processor.dead import DeadLetters
-from pipeline.processor.link import Link, reached
+from pipeline.processor.link import Link
 from pipeline.stages.assemble import Window
 from pipeline.state_config import StateProcessorConfig
 from pipeline.store.protocol import Store

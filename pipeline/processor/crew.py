@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.base.clock import Clock
 from pipeline.base.lifecycle import Stop
+from pipeline.base.patience import reached
 from pipeline.base.telemetry import Telemetry
 from pipeline.broker.protocol import Broker, Record
 from pipeline.contract.topics import LOG_GROUP
@@ -15,7 +16,7 @@ from pipeline.processor.ask import Asker
 from pipeline.processor.configs import ConfigFeed
 from pipeline.processor.dead import DeadLetters
 from pipeline.processor.deliver import Deliverer
-from pipeline.processor.link import Link, reached
+from pipeline.processor.link import Link
 from pipeline.processor.mistakes import Mistakes
 from pipeline.processor.partition import Partition
 from pipeline.processor.pods import PodFeed

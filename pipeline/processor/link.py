@@ -10,43 +10,13 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from pipeline.base.clock import Clock
-from pipeline.base.errors import Fenced, KubeledgerError, Unavailable
+from pipeline.base.errors import Fenced, Unavailable
 from pipeline.base.lifecycle import Stop
+from pipeline.base.patience import FIRST_WAIT_S, LONGEST_WAIT_S, Stopping
 from pipeline.base.telemetry import Telemetry
 from pipeline.broker.protocol import Consumer, Partitions, Record
 
 T = TypeVar("T")
-
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.2, 10.0
-
-
-class Stopping(KubeledgerError):
-    """Asked to stop while waiting; what is declared is finished at the next start."""
-
-
-def reached(
-    what: str, attempt: Callable[[], T], *, stop: Stop, clock: Clock, telemetry: Telemetry
-) -> T:
-    """The attempt's result, however long the far side is away. Before there is a group to
-    stay in."""
-    wait_s, told = _FIRST_WAIT_S, False
-    while True:
-        try:
-            found = attempt()
-        except Unavailable as error:
-            if not told:
-                telemetry.event("waiting", "warn", what=what, error=str(error))
-                told = True
-        else:
-            if told:
-                telemetry.event("waited", what=what)
-            return found
-        until = clock.monotonic() + wait_s
-        while (left := until - clock.monotonic()) > 0:
-            if stop.is_set():
-                raise Stopping("asked to stop")
-            clock.sleep(min(left, 0.5))
-        wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
 
 
 class Link:
@@ -77,7 +47,7 @@ class Link:
         retried: Callable[[], None] | None = None,
     ) -> T:
         """The attempt's result; its errors other than Unavailable pass."""
-        wait_s, told = _FIRST_WAIT_S, False
+        wait_s, told = FIRST_WAIT_S, False
         try:
             while True:
                 if not ours():
@@ -91,7 +61,7 @@ class Link:
                     if retried is not None:
                         retried()
                 self._wait(wait_s)
-                wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
+                wait_s = min(wait_s * 2, LONGEST_WAIT_S)
         finally:
             if told:
                 self._telemetry.event("waited", what=what)

@@ -19,8 +19,8 @@ from typing import Any
 
 import yaml
 
+from pipeline.base.ports import free_port
 from tests.bench.measure import cpu_seconds, memory_mib, reap
-from tests.real.kafka import free_port
 
 
 @dataclass(slots=True)

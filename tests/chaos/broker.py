@@ -5,7 +5,8 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.real.kafka import KafkaNode, _die_with_parent, _jars, free_port
+from pipeline.base.ports import free_port
+from tests.real.kafka import KafkaNode, _die_with_parent, _jars
 
 
 class ChaosKafka(KafkaNode):

@@ -12,6 +12,7 @@ from typing import Any
 from pipeline.audit import Audit, audit
 from pipeline.base.clock import Clock
 from pipeline.base.errors import Fatal
+from pipeline.base.ports import free_port
 from pipeline.console.embedded import EmbeddedPipeline, Inputs
 from pipeline.console.up import drain
 from pipeline.store.clickhouse import open_store
@@ -30,7 +31,6 @@ from tests.chaos.account import Outage, Verdict, judge
 from tests.chaos.broker import BusLock, ChaosKafka
 from tests.chaos.link import Link
 from tests.chaos.writer import ORACLE, Generation
-from tests.real.kafka import free_port
 
 _TICK = 0.1
 _SETTLE_S = 240.0
@@ -58,7 +58,7 @@ class Chaos:
         self._lock = BusLock(setting.directory / "data" / "bus.db")
         self._broken: dict[str, tuple[float, Accident]] = {}
         # Since when (wall), and with a kill. At first it has not come yet.
-        self._away: tuple[float, bool] | None = (clock.wall_ns() / 1e9, True)
+        self._away: tuple[float, bool] | None = (self._wall(), True)
         self.outages: list[Outage] = []
         self.counts: Counter[str] = Counter()
         self._log = (setting.directory / "chaos.log").open("w", buffering=1)
@@ -173,14 +173,16 @@ class Chaos:
 
     def _happen(self, accident: Accident) -> None:
         whom, what = accident.whom, accident.what
+        before = self._wall()
         while not self._strike(what, whom):
             if what not in DEADLY:
                 return  # it suffers from something else; the next accident comes soon
             self.idle(_TICK)  # nobody is there to be killed: as soon as somebody is
+            before = self._wall()
         self.counts["kill" if what == "outage" else what] += 1
         self.say(f"{what} {whom}" + (f" for {accident.lasts:.1f} s" if accident.lasts else ""))
         if whom == COLLECT:
-            self._gone(fatal=what == "kill")
+            self._gone(before, fatal=what == "kill")
         if accident.lasts:
             self._broken[whom] = self._clock.monotonic() + accident.lasts, accident
 
@@ -224,14 +226,19 @@ class Chaos:
             if self._kafka is not None and accident.what == "pause" and self._kafka.alive:
                 self._kafka.resume()
         elif accident.what == "outage":
+            before = self._wall()
             self._pipeline.kill(name)
-            self._gone(fatal=True)
+            self._gone(before, fatal=True)
         else:
             self._pipeline.resume(name)
 
-    def _gone(self, *, fatal: bool) -> None:
-        since = self._away or (self._clock.wall_ns() / 1e9, fatal)
+    def _gone(self, before: float, *, fatal: bool) -> None:
+        """It was there before that; we may have stood still since."""
+        since = self._away or (before, fatal)
         self._away = since[0], since[1] or fatal
+
+    def _wall(self) -> float:
+        return self._clock.wall_ns() / 1e9
 
     def _look_after_collector(self) -> None:
         """An outage ends when the collector has looked at everything once."""
@@ -239,7 +246,7 @@ class Chaos:
             return
         if self._pipeline.waiting_bytes() is not None:
             start, fatal = self._away
-            self.outages.append(Outage(start, self._clock.wall_ns() / 1e9, fatal))
+            self.outages.append(Outage(start, self._wall(), fatal))
             self._away = None
 
     # -- the end -----------------------------------------------------------------------------
@@ -267,7 +274,7 @@ class Chaos:
         ]
         outages = json.dumps([asdict(outage) for outage in self.outages])
         (self._setting.directory / "outages.json").write_text(outages)
-        deadline = self._clock.monotonic() + 25
+        deadline = self._clock.monotonic() + 90
         while True:
             store = open_store(self._pipeline.store)
             try:

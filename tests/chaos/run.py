@@ -24,7 +24,7 @@ def run_chaos(setting: Setting, clock: Clock) -> dict[str, Any]:
         try:
             chaos.run(writer)
             writer.terminate()
-            if writer.wait(30) != 0:
+            if writer.wait(60) != 0:
                 raise Fatal(f"the oracle ended with {writer.returncode}")
             chaos.settle()
             verdict, account = chaos.judge()

@@ -38,6 +38,7 @@ def run(bus: str, seed: int, directory: Path, profile: Profile = SHORT) -> dict[
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # its parts have limits of their own
 def test_all_embedded(tmp_path: Path) -> None:
     report = run("sqlite", 4, tmp_path / "chaos")
     assert report["problems"] == []
@@ -48,6 +49,7 @@ def test_all_embedded(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.real
+@pytest.mark.timeout(900)
 def test_real_kafka(tmp_path: Path) -> None:
     report = run("kafka", 4, tmp_path / "chaos")
     assert report["problems"] == []

@@ -19,7 +19,7 @@ from collectors.agent import Agent
 from collectors.config import CollectConfig
 from collectors.logs.positions import Positions
 from collectors.logs.watch import Waker, Watch
-from pipeline.base.clock import ManualClock
+from pipeline.base.clock import ManualClock, SystemClock
 from pipeline.base.telemetry import RecordingTelemetry
 from pipeline.broker.protocol import Position
 from pipeline.contract.record import (
@@ -258,9 +258,24 @@ class Rig:
         return file
 
 
-def open_descriptors() -> int:
-    gc.collect()  # what earlier tests left behind must not go away in between
-    return len(os.listdir("/proc/self/fd"))
+class LateClock(SystemClock):
+    """For a thread that is held up: whenever it looks, an hour has passed."""
+
+    def __init__(self) -> None:
+        self._hours = 0
+
+    def monotonic(self) -> float:
+        self._hours += 1
+        return super().monotonic() + 3600 * self._hours
+
+
+def open_descriptors(below: Path = Path("/")) -> int:
+    """How many this process has; of files there, if it is said where."""
+    gc.collect()  # what earlier tests left behind should not go away in between
+    links = [f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd")]
+    if below == Path("/"):
+        return len(links)
+    return sum(os.path.realpath(link).startswith(f"{below}/") for link in links)
 
 
 def threads() -> int:

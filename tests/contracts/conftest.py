@@ -18,8 +18,8 @@ from pipeline.broker.open import open_broker
 from pipeline.broker.protocol import Broker, Partitions, Record, TopicPartition
 from pipeline.contract.topics import TopicSpec
 
-SESSION_S = 2.0
-PATIENCE_S = 30.0
+SESSION_S = 12.0  # nobody is thrown out of a group who stands still for some seconds
+PATIENCE_S = 60.0
 
 
 @dataclass
@@ -106,10 +106,9 @@ def until(condition: Callable[[], bool], *members: MemberProbe) -> None:
 def read(reader: Any, count: int) -> list[Record]:
     """That many records, and not one more."""
     found: list[Record] = []
-    for _ in range(200):
+    deadline = time.monotonic() + PATIENCE_S
+    while len(found) < count and time.monotonic() < deadline:
         found += reader.poll(0.2)
-        if len(found) >= count:
-            break
     assert len(found) == count
     return found
 

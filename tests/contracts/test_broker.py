@@ -21,7 +21,7 @@ def test_records_are_acknowledged_and_read_in_order(bus: Bus) -> None:
     topic = bus.topic().name
     producer = bus.producer()
     futures = [producer.send(topic, key=b"k", value=b"%d" % n) for n in range(500)]
-    assert [f.result(20) for f in futures] == [(0, n) for n in range(500)]
+    assert [f.result(60) for f in futures] == [(0, n) for n in range(500)]
     records = read(bus.reader(TopicPartition(topic, 0)), 500)
     assert [(r.offset, r.value) for r in records] == [(n, b"%d" % n) for n in range(500)]
 
@@ -31,7 +31,7 @@ def test_the_order_of_one_key_holds_across_large_and_small_records(bus: Bus) -> 
     producer = bus.producer()
     sizes = [1, 400_000, 3, 900_000, 0, 250_000] * 4
     futures = [producer.send(topic, key=b"pod", value=bytes(size)) for size in sizes]
-    positions = [f.result(20) for f in futures]
+    positions = [f.result(60) for f in futures]
     assert positions == [(partition_for(b"pod", 4), n) for n in range(len(sizes))]
     records = read(bus.reader(TopicPartition(topic, positions[0].partition)), len(sizes))
     assert [len(r.value or b"") for r in records] == sizes
@@ -44,16 +44,16 @@ def test_a_key_has_the_same_partition_on_every_bus(bus: Bus) -> None:
     keys += [b"pod-%d" % n for n in range(40)]
     futures = [producer.send(topic, key=key, value=b"v") for key in keys]
     for key, future in zip(keys, futures, strict=True):
-        assert future.result(20).partition == partition_for(key, 5)
+        assert future.result(60).partition == partition_for(key, 5)
         assert partition_for(key, 5) == (murmur2(key) & 0x7FFFFFFF) % 5
 
 
 def test_a_partition_can_be_chosen_and_must_exist(bus: Bus) -> None:
     topic = bus.topic(3).name
     producer = bus.producer()
-    assert producer.send(topic, key=b"k", value=b"v", partition=2).result(20).partition == 2
+    assert producer.send(topic, key=b"k", value=b"v", partition=2).result(60).partition == 2
     with pytest.raises(Rejected, match="3 partitions"):
-        producer.send(topic, key=b"k", value=b"v", partition=3).result(20)
+        producer.send(topic, key=b"k", value=b"v", partition=3).result(60)
 
 
 def test_headers_keys_values_and_time_come_back_as_they_went(bus: Bus) -> None:
@@ -62,7 +62,7 @@ def test_headers_keys_values_and_time_come_back_as_they_went(bus: Bus) -> None:
     headers = (("empty", b""), ("bytes", bytes(range(256))), ("twice", b"1"), ("twice", b"2"))
     producer.send(topic, key=None, value=b"", headers=headers, timestamp_ms=1_700_000_000_123)
     producer.send(topic, key=b"", value=None)
-    assert producer.flush(20)
+    assert producer.flush(60)
     first, second = read(bus.reader(TopicPartition(topic, 0)), 2)
     assert (first.key, first.value, first.headers) == (None, b"", headers)
     assert first.timestamp_ms == 1_700_000_000_123
@@ -78,10 +78,10 @@ def test_what_no_bus_takes_is_rejected_and_the_rest_goes_on(bus: Bus) -> None:
     empty = producer.send(topic, key=None, value=None)
     largest = producer.send(topic, key=b"k", value=bytes(MAX_RECORD_BYTES - 1))
     with pytest.raises(Rejected, match="the limit is 1,000,000"):
-        large.result(20)
+        large.result(60)
     with pytest.raises(Rejected, match="key or a value"):
-        empty.result(20)
-    assert [before.result(20).offset, largest.result(20).offset] == [0, 1]
+        empty.result(60)
+    assert [before.result(60).offset, largest.result(60).offset] == [0, 1]
 
 
 def test_a_record_without_key_is_rejected_on_a_compacted_topic(bus: Bus) -> None:
@@ -91,16 +91,16 @@ def test_a_record_without_key_is_rejected_on_a_compacted_topic(bus: Bus) -> None
     bad = producer.send(topic, key=None, value=b"v")
     later = producer.send(topic, key=b"k", value=b"3")
     with pytest.raises(Rejected):
-        bad.result(20)
-    assert later.result(20).offset >= 2
-    assert [f.result(20).offset for f in good] == [0, 1]
+        bad.result(60)
+    assert later.result(60).offset >= 2
+    assert [f.result(60).offset for f in good] == [0, 1]
 
 
 def test_an_unknown_topic_says_what_to_do(bus: Bus) -> None:
     with pytest.raises(Fatal, match="kubeledger migrate"):
         bus.admin().partitions("no-such-topic")
     with pytest.raises(Fatal, match="kubeledger migrate"):
-        bus.producer().send("no-such-topic", key=b"k", value=b"v").result(30)
+        bus.producer().send("no-such-topic", key=b"k", value=b"v").result(60)
     with pytest.raises(Fatal, match="kubeledger migrate"):
         bus.member(bus.group(), "no-such-topic")
     with pytest.raises(Fatal, match="kubeledger migrate"):
@@ -111,10 +111,10 @@ def test_closing_a_producer_sends_what_is_pending(bus: Bus) -> None:
     topic = bus.topic().name
     producer = bus.broker.producer()
     futures = [producer.send(topic, key=b"k", value=bytes(10_000)) for _ in range(100)]
-    producer.close(20)
+    producer.close(60)
     assert [f.result(0).offset for f in futures] == list(range(100))
     with pytest.raises(Exception, match="closed"):
-        producer.send(topic, key=b"k", value=b"late").result(5)
+        producer.send(topic, key=b"k", value=b"late").result(60)
 
 
 def test_a_reader_seeks_and_knows_its_positions(bus: Bus) -> None:
@@ -122,7 +122,7 @@ def test_a_reader_seeks_and_knows_its_positions(bus: Bus) -> None:
     producer = bus.producer()
     for n in range(10):
         producer.send(topic, key=b"k", value=b"%d" % n, partition=0, timestamp_ms=1000 + 10 * n)
-    assert producer.flush(20)
+    assert producer.flush(60)
     full, bare = TopicPartition(topic, 0), TopicPartition(topic, 1)
     reader = bus.reader(full, bare)
     assert (reader.beginning_offset(full), reader.end_offset(full)) == (0, 10)
@@ -143,7 +143,7 @@ def test_seek_by_time_finds_the_first_record_at_or_after(bus: Bus) -> None:
     producer = bus.producer()
     for stamp in (0, 10, 30, 20, 40, 40, 90):  # not in order: clocks of nodes differ
         producer.send(topic, key=b"k", value=b"v", timestamp_ms=base + stamp)
-    assert producer.flush(20)
+    assert producer.flush(60)
     tp = TopicPartition(topic, 0)
     reader = bus.reader(tp)
     asked = (-5, 0, 1, 10, 11, 31, 40, 41, 91)
@@ -157,11 +157,11 @@ def test_a_poll_is_bounded_and_no_partition_starves(bus: Bus) -> None:
     for n in range(60):
         producer.send(topic, key=b"k", value=bytes(500_000), partition=n % 2)
     producer.send(topic, key=b"k", value=b"small", partition=2)
-    assert producer.flush(30)
+    assert producer.flush(60)
     reader = bus.reader(*(TopicPartition(topic, n) for n in range(3)))
     polls = []
     while sum(map(len, polls)) < 61:
-        polls.append(reader.poll(5))
+        polls.append(reader.poll(60))
         assert polls[-1], "records are missing"
         assert sum(len(r.value or b"") for r in polls[-1]) <= 16 << 20
     turn = next(n for n, poll in enumerate(polls) if any(r.partition == 2 for r in poll))
@@ -195,7 +195,7 @@ def test_the_lag_of_a_group_is_told_per_partition(bus: Bus) -> None:
     producer = bus.producer()
     for n in range(7):
         producer.send(topic, key=b"k", value=b"v", partition=n % 2)
-    assert producer.flush(20)
+    assert producer.flush(60)
     group = bus.group()
     assert bus.admin().group_lag(group, topic) == {0: 4, 1: 3}
     member = bus.member(group, topic)

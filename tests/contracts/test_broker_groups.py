@@ -11,7 +11,7 @@ def fill(bus: Bus, topic: str, partitions: int, each: int) -> None:
     producer = bus.producer()
     for n in range(partitions * each):
         producer.send(topic, key=b"k", value=b"%d" % n, partition=n % partitions)
-    assert producer.flush(20)
+    assert producer.flush(60)
 
 
 def settled(*members: MemberProbe, total: int) -> bool:
@@ -145,5 +145,5 @@ def test_new_records_reach_a_waiting_poll(bus: Bus) -> None:
     until(lambda: len(member.mine()) == 1, member)
     producer = bus.producer()
     for n in range(3):
-        assert producer.send(topic, key=b"k", value=b"v").result(20).offset == n
-        assert [r.offset for r in member.consumer.poll(10)] == [n]
+        assert producer.send(topic, key=b"k", value=b"v").result(60).offset == n
+        assert [r.offset for r in member.consumer.poll(60)] == [n]

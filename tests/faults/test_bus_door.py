@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipeline.base.ports import free_port
 from pipeline.store.embedded.locate import endpoint
 from tests.journeys.command import count, run, wait_for
 from tests.real.authority import self_signed
@@ -29,7 +30,7 @@ def test_a_killed_bus_costs_no_line_and_doubles_none(tmp_path: Path) -> None:
     cert, key = self_signed(tmp_path, "bus", "localhost")
     token = tmp_path / "token"
     token.write_text("only-for-this-test")
-    data, port = tmp_path / "data", _free_port()
+    data, port = tmp_path / "data", free_port()
     whole = (
         "up", "--data", data, "--cluster", "small", "--bus-listen", f"127.0.0.1:{port}",
         "--bus-cert", cert, "--bus-key", key, "--bus-token-file", token,
@@ -78,14 +79,6 @@ def test_a_killed_bus_costs_no_line_and_doubles_none(tmp_path: Path) -> None:
         for process in (collector, bus):
             process.terminate()
             process.wait(60)
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipeline.base.ports import free_port
 from pipeline.broker.config import BrokerConfig
 from pipeline.broker.open import open_broker
 from pipeline.contract.topics import LOGS
 from pipeline.store.clickhouse import open_store
 from pipeline.store.embedded.locate import opened
-from tests.journeys.command import count, query, run, up, wait_for
-from tests.real.kafka import free_port
+from tests.journeys.command import count, query, run, serving, up, wait_for
 
 UID = "0a1b2c3d-0000-4000-8000-000000000001"
 LINE = b"2026-11-23T05:35:03.371688788Z stdout F line\n"
@@ -35,7 +35,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "0.log").write_bytes(LINE * 10)
     data = home / "data"
     with up("--logs", home / "pods", "--data", data):
-        wait_for(lambda: (data / "store" / "endpoint.json").exists(), "the store")
+        wait_for(lambda: serving(data), "the store")
         wait_for(lambda: count(data) == 10, "the lines")
         strange(data)
         wait_for(lambda: letters(data) == {"unknown-version"}, "the dead letter")
@@ -52,8 +52,8 @@ def strange(data: Path) -> None:
     sent = producer.send(
         LOGS, key=UID.encode(), value=b"?", headers=(("v", b"99"), ("kind", b"chunk"))
     )
-    sent.result(20)
-    producer.close(5)
+    sent.result(60)
+    producer.close(60)
     broker.close()
 
 

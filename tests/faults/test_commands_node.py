@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.journeys.command import count, query, run, up, wait_for
-from tests.real.kafka import free_port
+from pipeline.base.ports import free_port
+from tests.journeys.command import count, query, run, serving, up, wait_for
 
 UID = "0a1b2c3d-0000-4000-8000-{:012d}"
 
@@ -38,7 +38,8 @@ def lines(first: int, many: int, width: int = 1) -> bytes:
 def events(log: Path, name: str) -> list[dict[str, object]]:
     if not log.exists():
         return []
-    said = [json.loads(text) for text in log.read_text().splitlines() if text.startswith("{")]
+    lines = log.read_text().splitlines(keepends=True)  # the last one may still be being written
+    said = [json.loads(one) for one in lines if one.startswith("{") and one.endswith("}\n")]
     return [event for event in said if event["event"] == name]
 
 
@@ -60,7 +61,7 @@ def started(words: Sequence[object], *, log: Path, file_bytes: int = 0) -> Itera
         yield
         assert process.poll() is None, log.read_text()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0, log.read_text()
+        assert process.wait(60) == 0, log.read_text()
     finally:
         if process.poll() is None:
             process.kill()
@@ -89,10 +90,10 @@ def test_a_disk_that_is_full_for_positions_and_for_the_bus(tmp_path: Path) -> No
     path.write_text(yaml.safe_dump(config))
     log = tmp_path / "collect.log"
     with up("--logs", nothing, "--data", data):
-        wait_for(lambda: (data / "store" / "endpoint.json").exists(), "the store")
+        wait_for(lambda: serving(data), "the store")
         with started(("collect", "--config", path), log=log, file_bytes=800_000):
             wait_for(lambda: count(data) == 100, "lines past full positions")
-            assert events(log, "positions-lag")
+            wait_for(lambda: bool(events(log, "positions-lag")), "word of the full positions")
             with live.open("ab") as out:
                 out.write(lines(100, 20_000, 100))
             wait_for(lambda: bool(events(log, "bus.notice")), "word of the full bus")
@@ -133,7 +134,7 @@ def test_files_and_directories_without_permission(tmp_path: Path) -> None:
         process = subprocess.Popen(command, stdout=out, stderr=out)
     log = data / "log" / "collect.log"
     try:
-        wait_for(lambda: (data / "store" / "endpoint.json").exists(), "the store")
+        wait_for(lambda: serving(data), "the store")
         wait_for(lambda: count(data) == 10, "the file that can be read")
         wait_for(lambda: said(log, closed_file), "word of the file that cannot")
         wait_for(lambda: said(log, closed_pod), "word of the directory that cannot")

@@ -1,20 +1,24 @@
-"""The processor comes up while the store or the bus is away, as after a power failure."""
+"""Processors and the evaluator come up while the store or the bus is away, as after a power
+failure."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pytest
 
+from alerts.config import AlertConfig
+from alerts.service import Patient, open_evaluator
 from pipeline.base.clock import ManualClock
 from pipeline.base.errors import Unavailable
 from pipeline.base.lifecycle import Stop
+from pipeline.base.patience import Stopping, reached
 from pipeline.base.telemetry import RecordingTelemetry
 from pipeline.broker.memory import MemoryBroker
 from pipeline.broker.protocol import Consumer, Reader
 from pipeline.contract.topics import topic_specs
 from pipeline.logs import LogProcessor
 from pipeline.logs_config import LogProcessorConfig
-from pipeline.processor.link import Stopping
 from tests.models.processor_rig import ToyLedger, ToyStore
 
 
@@ -88,3 +92,21 @@ def test_a_wish_to_stop_ends_the_wait() -> None:
     stop.set()
     with pytest.raises(Stopping):
         made(LateBroker(clock=clock), ToyStore(), clock, stop)
+
+
+def test_the_evaluator_of_alerts_waits_for_the_bus() -> None:
+    clock, telemetry = ManualClock(), RecordingTelemetry()
+    broker = LateBroker(clock=clock)
+    broker.admin().ensure(topic_specs(2), create=True)
+    reach = partial(reached, stop=Stop(), clock=clock, telemetry=telemetry)
+    evaluator = open_evaluator(
+        AlertConfig(), {}, broker=Patient(broker, reach), telemetry=telemetry, clock=clock
+    )
+    try:
+        reach("joining the group", evaluator.join)
+        for _ in range(2):
+            evaluator.step(0.0)
+        assert evaluator.mine is not None
+        assert telemetry.names().count("waited") == 3
+    finally:
+        evaluator.close()

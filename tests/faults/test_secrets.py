@@ -15,10 +15,10 @@ import pytest
 import urllib3
 import yaml
 
+from pipeline.base.ports import free_port
 from pipeline.broker.sqlite import SqliteBroker
 from pipeline.contract.topics import topic_specs
 from tests.real.authority import self_signed
-from tests.real.kafka import free_port
 
 PLANTED = {
     name: f"planted-{number:02}-{name}-9f3c"
@@ -92,7 +92,7 @@ class Plot:
             process.terminate()
         for process in self.started.values():
             try:
-                process.wait(20.0)
+                process.wait(60.0)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -214,15 +214,16 @@ def run_commands(plot: Plot) -> None:
 
 TROUBLE = {  # what each says once its peers have failed it
     "collect": "ECONNREFUSED", "watch": "watch-failed", "process-logs": "ECONNREFUSED",
-    "process-state": "ECONNREFUSED", "alert": "notification.again", "bus": "started", "migrate": "",
-    "mistaken watch": "",
+    "process-state": "ECONNREFUSED", "alert": "notification.again", "bus": "started",
+    "mistaken watch": '"watch"',  # or it ends, where there is no cluster
 }  # fmt: skip
 
 
+@pytest.mark.timeout(500)
 def test_no_secret_is_told(plot: Plot) -> None:
     start_services(plot)
     run_commands(plot)
-    deadline = time.monotonic() + 150.0
+    deadline = time.monotonic() + 300.0
     waiting = set(plot.started)
     while waiting and time.monotonic() < deadline:
         time.sleep(0.2)

@@ -2,6 +2,7 @@
 real engine, the real folds."""
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from pipeline.store.clickhouse import open_store
 from tests.cases.all import CASES
 from tests.cases.case import told
 from tests.cases.rig import T0
+from tests.chaos.broker import BusLock
 
 KILLS = 8
 
@@ -42,9 +44,21 @@ def log(pipeline: EmbeddedPipeline, topic: str) -> list:
         broker.close()
 
 
+def end(pipeline: EmbeddedPipeline) -> int:
+    broker = open_broker(pipeline.broker)
+    reader = broker.reader()
+    try:
+        reader.assign([TopicPartition(STATE, 0)])
+        return reader.end_offset(TopicPartition(STATE, 0))
+    finally:
+        reader.close()
+        broker.close()
+
+
 def confirmed(pipeline: EmbeddedPipeline, clock: SystemClock, timeout_s: float = 90) -> None:
-    deadline = clock.monotonic() + timeout_s
-    while pipeline.state_lag():
+    """All that is in the log by now. Ticks go on coming: there may be no moment without a lag."""
+    upto, deadline = end(pipeline), clock.monotonic() + timeout_s
+    while end(pipeline) - pipeline.state_lag() < upto:
         pipeline.check()
         assert clock.monotonic() < deadline, "the state processor does not finish"
         clock.sleep(0.1)
@@ -56,6 +70,7 @@ def moved(event: StateEvent, number: int, by: int) -> StateEvent:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # its parts have limits of their own
 def test_killed_again_and_again(tmp_path: Path) -> None:
     clock, chance = SystemClock(), random.Random(11)
     (tmp_path / "pods").mkdir()
@@ -73,14 +88,14 @@ def test_killed_again_and_again(tmp_path: Path) -> None:
             if number % lives == 1:  # it works again; now it is in the middle of something
                 confirmed(pipeline, clock)
             value, headers = encode_state(moved(event, number, by))
-            producer.send(STATE, key=b"-", value=value, headers=headers).result(10)
+            producer.send(STATE, key=b"-", value=value, headers=headers).result(60)
             clock.sleep(0.05)
             pipeline.check()
             if number % lives == lives - 1 and number < KILLS * lives:
                 clock.sleep(chance.random())
                 assert pipeline.kill(PROCESS_STATE)
         confirmed(pipeline, clock)
-        producer.close(5)
+        producer.close(60)
         broker.close()
         _account(pipeline, clock)
     assert list((data / "state").glob("snapshot-*.zst"))
@@ -91,9 +106,10 @@ def test_killed_again_and_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # its parts have limits of their own
 def test_stopped_replaced_and_back(tmp_path: Path) -> None:
     """SIGSTOP in the middle of a batch: a second process takes over; the first comes back, finds
-    that it lost the partition, and stores nothing more of it."""
+    that it lost the partition, stores nothing more of it, and goes on when the second leaves."""
     clock = SystemClock()
     (tmp_path / "pods").mkdir()
     case = next(case for case in CASES if case.name == "runtime_is_stopped")
@@ -108,30 +124,48 @@ def test_stopped_replaced_and_back(tmp_path: Path) -> None:
         second = None
         try:
             for number, event in enumerate(events):
-                value, headers = encode_state(moved(event, number, by))
-                producer.send(STATE, key=b"-", value=value, headers=headers).result(10)
-                clock.sleep(0.02)
                 if number == len(events) // 4:
                     confirmed(pipeline, clock)
                     second = _second(data, tmp_path)
-                if number == len(events) // 2:
-                    assert pipeline.pause(PROCESS_STATE)
-            confirmed(pipeline, clock)
-            assert pipeline.resume(PROCESS_STATE)
-            clock.sleep(3)
-            assert second is not None
-            assert second.poll() is None
-            confirmed(pipeline, clock)
+                elif number == len(events) // 2:
+                    _stop(pipeline, data / "bus.db")
+                elif number == len(events) * 3 // 4:
+                    confirmed(pipeline, clock)  # by the second
+                    assert pipeline.resume(PROCESS_STATE)
+                elif number == len(events) - 1:
+                    confirmed(pipeline, clock)  # by either
+                    assert second is not None
+                    second.terminate()
+                    assert second.wait(60) == 0
+                value, headers = encode_state(moved(event, number, by))
+                producer.send(STATE, key=b"-", value=value, headers=headers).result(60)
+                clock.sleep(0.02)
+            confirmed(pipeline, clock)  # by the first, which is back
             _account(pipeline, clock)
         finally:
-            producer.close(5)
+            producer.close(60)
             broker.close()
             if second is not None:
                 second.terminate()
-                second.wait(30)
+                second.wait(60)
     first, other = data / "log" / "process-state.log", tmp_path / "second.log"
     assert '"working"' in other.read_text()
     assert "Traceback" not in first.read_text() + other.read_text()
+
+
+def _stop(pipeline: EmbeddedPipeline, bus: Path) -> None:
+    """Between two of its writes to the embedded bus: in the middle of one it would hold up
+    everybody, for as long as it stands."""
+    lock = BusLock(bus)
+    while True:
+        assert pipeline.pause(PROCESS_STATE)
+        pid = pipeline.pid(PROCESS_STATE)
+        assert pid is not None
+        os.waitid(os.P_PID, pid, os.WSTOPPED)
+        if lock.take():
+            lock.release()
+            return
+        assert pipeline.resume(PROCESS_STATE)
 
 
 def _second(data: Path, work: Path) -> "subprocess.Popen[bytes]":

@@ -65,7 +65,7 @@ def test_a_file_in_a_volume_from_the_wish_to_the_row(tmp_path: Path) -> None:
                 _rows(pipeline, 1)
                 (volume / "app.log").rename(volume / "app.log.1")
             if number == COUNT // 2:
-                pipeline.kill(COLLECT)
+                assert pipeline.kill(COLLECT)
                 pipeline.check()
         rows = _rows(pipeline, COUNT)
         assert drain(pipeline, clock=clock, timeout_s=60)
@@ -88,9 +88,9 @@ def _wish(pipeline: EmbeddedPipeline) -> None:
     producer = broker.producer()
     try:
         producer.send(CONFIGS, key=version.key, value=encode_config(version), headers=())
-        assert producer.flush(10)
+        assert producer.flush(60)
     finally:
-        producer.close(10)
+        producer.close(60)
         broker.close()
 
 

@@ -21,7 +21,8 @@ from pipeline.broker.protocol import Position
 from pipeline.contract.record import Chunk, decode_headers
 from pipeline.stages.timestamps import parse_rfc3339
 
-_WAIT_S = 10.0
+_WAIT_S = 60.0
+_LAST = "the last client"
 
 
 class Bus:
@@ -51,10 +52,7 @@ class MockRecvServer:
         if host.startswith("unix://"):
             listen: dict[str, Any] = {"unix": host.removeprefix("unix://")}
         else:
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", port))
-                self.port = probe.getsockname()[1]
-            listen = {"listen": f"127.0.0.1:{self.port}"}
+            listen = {"listen": f"127.0.0.1:{port}"}
         self._forward = self._open.enter_context(
             open_forward(
                 CollectConfig(node="n", state_dir=Path(state), forward=listen),
@@ -64,16 +62,29 @@ class MockRecvServer:
                 wake=lambda: None,
             )
         )
+        (listener,) = self._forward._server._listeners
+        self._address = listener.getsockname()
+        self._family = listener.family
+        if self._family == socket.AF_INET:
+            self.port = self._address[1]
 
     def get_received(self) -> list[Any]:
+        self._follow()
         clients, deadline = self._forward._server._clients, time.monotonic() + _WAIT_S
-        quiet = 0
-        while quiet < 5 and time.monotonic() < deadline:
+        while clients:
+            assert time.monotonic() < deadline, "the client has not closed its connection"
             time.sleep(0.02)
-            quiet = 0 if clients else quiet + 1
         self._open.close()
         self._forward.check()
         return [_message(path, line) for path, line in self._bus.lines]
+
+    def _follow(self) -> None:
+        """A client that comes after all others and is answered: then the others were accepted."""
+        with socket.socket(self._family) as last:
+            last.settimeout(_WAIT_S)
+            last.connect(self._address)
+            last.sendall(msgpack.packb([_LAST, [], {"chunk": _LAST}]))
+            assert last.recv(100)
 
     def close(self) -> None:
         self._open.close()

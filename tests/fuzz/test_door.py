@@ -87,7 +87,7 @@ def test_a_real_door_outlives_whatever_is_said(gate: Door, monkeypatch: pytest.M
     @examples(80)
     @given(st.booleans(), bent([HELLO + RECORD, RECORD]) | odd.map(packed))
     def run(known: bool, data: bytes) -> None:
-        client = socket.create_connection(("127.0.0.1", gate.port), timeout=5.0)
+        client = socket.create_connection(("127.0.0.1", gate.port), timeout=60.0)
         with client, suppress(OSError):
             client.sendall((HELLO if known else b"") + data)
             client.shutdown(socket.SHUT_WR)
@@ -96,7 +96,7 @@ def test_a_real_door_outlives_whatever_is_said(gate: Door, monkeypatch: pytest.M
 
     run()
     assert seen == []
-    with socket.create_connection(("127.0.0.1", gate.port), timeout=5.0) as client:
+    with socket.create_connection(("127.0.0.1", gate.port), timeout=60.0) as client:
         client.sendall(HELLO)
         assert msgpack.unpackb(client.recv(100)) == [door.HELLO, door.VERSION]
 

@@ -5,7 +5,6 @@ It must be installed: its templates are where Debian puts them.
 
 import json
 import shutil
-import socket
 import subprocess
 import time
 import urllib.request
@@ -14,10 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pipeline.base.ports import free_port
 from tests.real.kafka import RealPartMissing
 
 NAME = "prometheus-alertmanager"
-_START_S = 30.0
+_START_S = 60.0
 
 
 class Alertmanager:
@@ -26,18 +26,18 @@ class Alertmanager:
 
     def alerts(self) -> list[dict[str, Any]]:
         """What it knows, the silenced and inhibited too."""
-        with urllib.request.urlopen(f"{self.url}/api/v2/alerts", timeout=5) as answer:
+        with urllib.request.urlopen(f"{self.url}/api/v2/alerts", timeout=_START_S) as answer:
             found: list[dict[str, Any]] = json.load(answer)
             return found
 
     def groups(self) -> list[dict[str, Any]]:
-        with urllib.request.urlopen(f"{self.url}/api/v2/alerts/groups", timeout=5) as answer:
+        with urllib.request.urlopen(f"{self.url}/api/v2/alerts/groups", timeout=_START_S) as answer:
             found: list[dict[str, Any]] = json.load(answer)
             return found
 
     def peers(self) -> tuple[int, str]:
         """How many members its cluster has, itself counted, and whether it has settled."""
-        with urllib.request.urlopen(f"{self.url}/api/v2/status", timeout=5) as answer:
+        with urllib.request.urlopen(f"{self.url}/api/v2/status", timeout=_START_S) as answer:
             cluster = json.load(answer)["cluster"]
             return len(cluster.get("peers", [])), cluster["status"]
 
@@ -53,11 +53,11 @@ def alertmanagers(folder: Path, webhook: str, count: int = 1) -> Iterator[list[A
         "receivers: [{name: hook, webhook_configs: "
         f"[{{url: '{webhook}', send_resolved: true}}]}}]\n"
     )
-    gossip = [_port() for _ in range(count)]
+    gossip = [free_port() for _ in range(count)]
     running, found = [], []
     try:
         for number in range(count):
-            web = _port()
+            web = free_port()
             words = [
                 program, f"--config.file={config}", f"--storage.path={folder / str(number)}",
                 f"--web.listen-address=127.0.0.1:{web}", "--cluster.settle-timeout=1s",
@@ -79,7 +79,7 @@ def alertmanagers(folder: Path, webhook: str, count: int = 1) -> Iterator[list[A
         for process in running:
             process.terminate()
         for process in running:
-            process.wait(20)
+            process.wait(_START_S)
 
 
 def _program() -> str:
@@ -87,12 +87,6 @@ def _program() -> str:
     if found is None:
         raise RealPartMissing(f"{NAME} is not installed (Debian: apt-get install {NAME})")
     return found
-
-
-def _port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait(one: Alertmanager, what: str, condition: Callable[[Alertmanager], bool]) -> None:

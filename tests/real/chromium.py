@@ -4,9 +4,9 @@ port. One page at a time."""
 import base64
 import json
 import os
+import select
 import shutil
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,6 +54,8 @@ class Browser:
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self.rest:
+            ready, _, _ = select.select([self.read], [], [], _WAIT_S)
+            assert ready, f"the browser says nothing for {_WAIT_S:.0f} s"
             piece = os.read(self.read, 1 << 20)
             assert piece, "the browser is gone"
             self.rest += piece
@@ -130,8 +132,6 @@ def browser(profile: Path) -> Iterator[Browser]:
     )
     os.close(to_read)
     os.close(from_write)
-    watchdog = threading.Timer(280, process.kill)
-    watchdog.start()
     try:
         made = Browser(to_write, from_read)
         target = made.call("Target.createTarget", url="about:blank")["targetId"]
@@ -143,7 +143,6 @@ def browser(profile: Path) -> Iterator[Browser]:
             made.call(f"{domain}.enable")
         yield made
     finally:
-        watchdog.cancel()
         process.kill()
         process.wait()
         os.close(to_write)

@@ -20,11 +20,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipeline.base.ports import free_port
+
 VERSION = "4.2.0"
 JAVA = 17
 _START_S = 90.0
 _PR_SET_PDEATHSIG = 1
-_KEPT: list[socket.socket] = []
 
 _PROPERTIES = """\
 process.roles=broker,controller
@@ -81,8 +82,8 @@ class Secured:
     certificate: Path
     key: Path
     users: Mapping[str, str]  # name -> password; none has a right until the test gives it
-    sasl_port: int = field(default_factory=lambda: free_port())
-    mtls_port: int = field(default_factory=lambda: free_port())
+    sasl_port: int = field(default_factory=free_port)
+    mtls_port: int = field(default_factory=free_port)
 
     @property
     def listeners(self) -> str:
@@ -193,7 +194,7 @@ class KafkaNode:
             self._process.send_signal(signal.SIGCONT)
             self._process.terminate()
             try:
-                self._process.wait(20)
+                self._process.wait(60)
             except subprocess.TimeoutExpired:
                 self.kill()
             self._process = None
@@ -244,17 +245,6 @@ class KafkaNode:
         except OSError:
             return False
         return True
-
-
-def free_port() -> int:
-    """A port on loopback that is ours as long as this process lives, also while nobody listens on
-    it: nobody else is given it, and no client can meet itself there. A server that sets
-    SO_REUSEADDR may listen, because the socket that keeps it does so, too."""
-    kept = socket.socket()
-    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    kept.bind(("127.0.0.1", 0))
-    _KEPT.append(kept)
-    return int(kept.getsockname()[1])
 
 
 def _jars() -> Path:

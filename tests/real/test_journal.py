@@ -19,6 +19,7 @@ from collectors.journal.config import JournalConfig
 from collectors.journal.entries import Entry
 from collectors.journal.journald import Journald
 from pipeline.base.clock import SystemClock
+from pipeline.base.ports import free_port
 from pipeline.base.telemetry import RecordingTelemetry
 from pipeline.broker.config import BrokerConfig
 from pipeline.broker.open import open_broker
@@ -26,9 +27,8 @@ from pipeline.broker.protocol import TopicPartition
 from pipeline.contract.state import decode_state
 from pipeline.contract.topics import STATE
 from tests.collectors.journal.rig import Node, messages
-from tests.journeys.command import query, run, up, wait_for
+from tests.journeys.command import query, run, serving, up, wait_for
 from tests.real.journal import JournalFile, need_journal
-from tests.real.kafka import free_port
 
 pytestmark = pytest.mark.real
 BOOT = "0123456789abcdef0123456789abcdef"
@@ -159,7 +159,7 @@ def test_from_an_entry_to_a_row_and_a_signal(tmp_path: Path) -> None:
     )
     words = [sys.executable, "-m", "kubeledger", "collect", "--config", str(path)]
     with JournalFile(folder / "a.journal") as journal, up("--logs", pods, "--data", data):
-        wait_for(lambda: (data / "store" / "endpoint.json").exists(), "the store")
+        wait_for(lambda: serving(data), "the store")
         for life in range(3):
             for i in range(300):
                 journal.write(entry("kubelet", f"line {life}.{i}"))

@@ -7,6 +7,7 @@ deadline.
 
 import os
 import subprocess
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def _journal(unit: str, lines: int, limit: int, directory: "Path | None") -> byt
             journalctl.wait(_JOURNAL_S)
         except subprocess.TimeoutExpired:
             journalctl.kill()
-            journalctl.wait(1.0)
+            with suppress(subprocess.TimeoutExpired):
+                journalctl.wait(1.0)
             return b""
         size = os.fstat(output).st_size
         return os.pread(output, limit, max(0, size - limit))

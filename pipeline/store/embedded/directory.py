@@ -8,12 +8,15 @@ endpoint.json   written when serving, removed on a clean stop
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pipeline.base.errors import UsageError
+
+_DYING_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +45,31 @@ def locked(data: Path) -> Iterator[Path]:
     except OSError as error:
         raise UsageError(f"{data}: cannot be used as data directory: {error.strerror}") from error
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _lock(handle):
             holder = os.pread(handle, 32, 0).decode().strip() or "unknown"
             raise UsageError(
                 f"{data}: in use by another store (process {holder}); stop it, or give "
                 "another --data directory"
-            ) from None
+            )
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
         yield data / "engine"
     finally:
         os.close(handle)
+
+
+def _lock(handle: int) -> bool:
+    """One that was killed holds its lock until all its memory is given back."""
+    deadline = time.monotonic() + _DYING_S
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.05)
+        else:
+            return True
 
 
 def write_endpoint(data: Path, endpoint: Endpoint) -> None:

@@ -32,15 +32,13 @@ LEASES = "/apis/coordination.k8s.io/v1/namespaces/kubeledger/leases"
 @dataclass
 class Fault:
     """One way to misbehave. `cut_after`: bytes of a stream that arrive before it breaks off in the
-    middle of whatever it is writing. `pause_s` before each byte or piece. `error` is said inside
-    the stream. `hang`: nothing comes, until the server stops. `brief`: a watch ends, in order,
-    after the first thing it told, as all do after a while; who resumes it says how far it has
-    read."""
+    middle of whatever it is writing. `pause_s` before each byte or piece. `hang`: nothing comes,
+    until the server stops. `brief`: a watch ends, in order, after the first thing it told, as all
+    do after a while; who resumes it says how far it has read."""
 
     reply: Reply | None = None
     cut_after: int | None = None
     pause_s: float = 0.0
-    error: Reply | None = None
     hang: bool = False
     watches_only: bool = False
     brief: bool = False
@@ -55,7 +53,7 @@ class FakeApi:
     bookmark_s: float = 0.5
     faults: dict[str, Fault] = field(default_factory=dict)
     once: dict[str, deque[Fault]] = field(default_factory=dict)
-    asked: Counter[str] = field(default_factory=Counter)  # "list PATH", "watch PATH"
+    asked: Counter[str] = field(default_factory=Counter)  # "list PATH", "watch PATH", "lease"
     watched_from: list[tuple[str, int]] = field(default_factory=list)
     tokens: set[str] = field(default_factory=set)  # Authorization headers that came
     lease: dict | None = None
@@ -144,6 +142,7 @@ class FakeApi:
 
     def answer(self, handler: BaseHTTPRequestHandler, path: str, params: dict[str, str]) -> None:
         if path.startswith(LEASES + "/"):
+            self.asked["lease"] += 1
             lease = self.lease
             self._reply(handler, status(404, "NotFound", "no such lease") if lease is None
                         else Reply(200, json.dumps(lease).encode()))  # fmt: skip
@@ -200,7 +199,7 @@ class FakeApi:
         handler.end_headers()
         handler.wfile.flush()
         left = fault.cut_after
-        for data in self._lines(path, version, generation, fault):
+        for data in self._lines(path, version, generation):
             if left is not None and len(data) > left:
                 _chunk(handler, data[:left])
                 raise OSError("cut")
@@ -212,10 +211,7 @@ class FakeApi:
                 break
         handler.wfile.write(b"0\r\n\r\n")
 
-    def _lines(self, path: str, version: int, generation: int, fault: Fault) -> Iterator[bytes]:
-        if fault.error is not None:
-            yield error_line(fault.error)
-            return
+    def _lines(self, path: str, version: int, generation: int) -> Iterator[bytes]:
         while True:
             with self.changed:
                 found = list(self.store.after(path, version))

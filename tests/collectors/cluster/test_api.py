@@ -25,10 +25,17 @@ def server(file: Path) -> ApiServer:
     return ApiServer(connector(file, "", connections=2), SystemClock())
 
 
-def outcome(api: ApiServer, params: tuple = (), *, quiet_s: float = 0.3) -> str:
+def outcome(
+    api: ApiServer,
+    params: tuple = (),
+    *,
+    headers_s: float = 60,
+    quiet_s: float = 60,
+    whole_s: float | None = None,
+) -> str:
     with (
         pytest.raises(ApiFailure) as caught,
-        api.open(PODS, params, headers_s=0.3, quiet_s=quiet_s, whole_s=1.0) as answer,
+        api.open(PODS, params, headers_s=headers_s, quiet_s=quiet_s, whole_s=whole_s) as answer,
     ):
         list(answer.pieces())
     assert str(caught.value)
@@ -37,21 +44,21 @@ def outcome(api: ApiServer, params: tuple = (), *, quiet_s: float = 0.3) -> str:
 
 def test_no_headers(api: FakeApi, tmp_path: Path) -> None:
     api.faults[PODS] = Fault(hang=True)
-    assert outcome(server(api.kubeconfig(tmp_path))) == state.TIMEOUT
+    assert outcome(server(api.kubeconfig(tmp_path)), headers_s=0.3) == state.TIMEOUT
 
 
 def test_headers_and_then_silence(api: FakeApi, tmp_path: Path) -> None:
     """`quiet_s` is for the body; here it is shorter than the time between two bookmarks."""
-    api.bookmark_s = 5
+    api.bookmark_s = 300
     watch = (("watch", "true"), ("resourceVersion", "95"))
-    assert outcome(server(api.kubeconfig(tmp_path)), watch) == state.TIMEOUT
+    assert outcome(server(api.kubeconfig(tmp_path)), watch, quiet_s=0.3) == state.TIMEOUT
 
 
 def test_a_list_that_takes_too_long_although_it_moves(api: FakeApi, tmp_path: Path) -> None:
     for number in range(30):
         api.store.put(PODS, f"web-{number}", "shop", spec={"x": "y" * 300})
     api.faults[PODS] = Fault(pause_s=0.05)
-    assert outcome(server(api.kubeconfig(tmp_path)), quiet_s=5) == state.TIMEOUT
+    assert outcome(server(api.kubeconfig(tmp_path)), whole_s=1.0) == state.TIMEOUT
 
 
 def test_a_stream_that_is_cut(api: FakeApi, tmp_path: Path) -> None:
@@ -80,13 +87,13 @@ def test_a_certificate_of_another(certificates: tuple[Path, Path], tmp_path: Pat
     with FakeApi(FakeStore(), certificate=certificates) as api:
         assert outcome(server(api.kubeconfig(tmp_path))) == state.CERTIFICATE
         trusted = server(api.kubeconfig(tmp_path, ca=certificates[0]))
-        assert trusted.call("GET", PODS, deadline_s=5).status == 200
+        assert trusted.call("GET", PODS, deadline_s=60).status == 200
 
 
 def test_an_answer_can_be_ended_by_another_thread(api: FakeApi, tmp_path: Path) -> None:
-    api.bookmark_s = 30
+    api.bookmark_s = 300
     params = (("watch", "true"), ("resourceVersion", "95"))
-    with server(api.kubeconfig(tmp_path)).open(PODS, params, headers_s=5, quiet_s=60) as answer:
+    with server(api.kubeconfig(tmp_path)).open(PODS, params, headers_s=60, quiet_s=60) as answer:
         answer.shut()
         with pytest.raises(ApiFailure):
             list(answer.pieces())

@@ -15,13 +15,16 @@ from tests.collectors.cluster.watcher_rig import (
     FAST_LEASE,
     NODES,
     PODS,
+    AheadClock,
     RunningWatcher,
     agrees,
     bus,
     until,
 )
 
-LEASE = {"lease": FAST_LEASE}
+# No lease of it runs out while a test lasts, but by a clock that a test puts forward.
+SLOW_LEASE = {"duration_s": 600.0, "renew_s": 500.0, "retry_s": 0.2}
+LEASE = {"lease": SLOW_LEASE}
 
 
 @pytest.fixture
@@ -44,31 +47,32 @@ def test_one_leads_and_hands_over_in_order(api: FakeApi, tmp_path: Path) -> None
     with first:
         until(lambda: leads(first) and agrees(api, broker))
         with second:
-            time.sleep(1.0)
+            asked = api.asked["lease"]  # who leads does not ask, it writes
+            until(lambda: api.asked["lease"] >= asked + 4)
             assert not leads(second)
             assert "watch-synced" not in second.log.getvalue(), "a standby reads nothing"
             first.end()
             with api.changing():
                 api.store.delete(PODS, "web-1")
                 api.store.put(PODS, "web-2", "shop", spec={"n": 22}, status={})
-            began = time.monotonic()
-            until(lambda: leads(second))
-            assert time.monotonic() - began < FAST_LEASE["duration_s"], "it was released"
+            until(lambda: leads(second))  # it was released, or this would take ten minutes
             until(lambda: agrees(api, broker))
 
 
 def test_a_leader_that_cannot_renew_stops_and_another_takes_over(
     api: FakeApi, tmp_path: Path
 ) -> None:
-    broker = bus()
-    first = RunningWatcher.on(api, tmp_path, broker, **LEASE, seed=1)
-    second = RunningWatcher.on(api, tmp_path, broker, **LEASE, seed=2)
+    broker, clocks = bus(), (AheadClock(), AheadClock())
+    first = RunningWatcher.on(api, tmp_path, broker, **LEASE, seed=1, clock=clocks[0])
+    second = RunningWatcher.on(api, tmp_path, broker, **LEASE, seed=2, clock=clocks[1])
     with first:
         until(lambda: leads(first) and agrees(api, broker))
         api.faults[LEASES] = Fault(reply=status(500, "InternalError", "etcd is away"))
         with second:
-            until(lambda: not leads(first), seconds=FAST_LEASE["renew_s"] + 2)
+            clocks[0].ahead_s += SLOW_LEASE["renew_s"]
+            until(lambda: not leads(first))
             assert not leads(second)
+            clocks[1].ahead_s += SLOW_LEASE["duration_s"]
             with api.changing():
                 api.store.delete(PODS, "web-0")
                 api.store.put(PODS, "web-9", "shop", spec={}, status={})
@@ -95,8 +99,8 @@ def test_without_rights_on_the_lease_nobody_leads_and_health_says_why(
 def test_storm(api: FakeApi, tmp_path: Path, seed: int) -> None:
     """Changes, dropped watches, forgotten history, refusals and changes of leader at random, over
     real sockets. In the end a reader of the log knows what the server knows."""
-    random, broker = Random(seed), bus()
-    watcher = RunningWatcher.on(api, tmp_path, broker, **LEASE, seed=seed)
+    random, broker, lease = Random(seed), bus(), {"lease": FAST_LEASE}
+    watcher = RunningWatcher.on(api, tmp_path, broker, **lease, seed=seed)
     watcher.__enter__()
     try:
         end, leaders = time.monotonic() + 8, 1
@@ -108,11 +112,11 @@ def test_storm(api: FakeApi, tmp_path: Path, seed: int) -> None:
             if random.random() < 0.004:
                 leaders += 1
                 watcher.__exit__()
-                watcher = RunningWatcher.on(api, tmp_path, broker, **LEASE, seed=seed + leaders)
+                watcher = RunningWatcher.on(api, tmp_path, broker, **lease, seed=seed + leaders)
                 watcher.__enter__()
         api.faults.clear()
         api.once.clear()
-        until(lambda: agrees(api, broker), seconds=45)
+        until(lambda: agrees(api, broker), seconds=120)
     finally:
         watcher.__exit__()
     assert agrees(api, broker)

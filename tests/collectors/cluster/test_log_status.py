@@ -7,11 +7,12 @@ from typing import Any
 from collectors.cluster.log_status import LATELY_MS, StatusBook
 from collectors.cluster.resources import NAMES, RESOURCES
 from pipeline.contract.configs import encode_config, errors_in, log_errors
+from pipeline.contract.metrics import WATCH_EVENTS
 from pipeline.contract.state import DELETED, MODIFIED, OBJECT, StateEvent
 from pipeline.contract.topics import CONFIGS
 from tests.collectors.cluster.fake_api import FakeApi
 from tests.collectors.cluster.fake_store import FakeStore
-from tests.collectors.cluster.watcher_rig import PODS, RunningWatcher, bus, until
+from tests.collectors.cluster.watcher_rig import PODS, RunningWatcher, bus, events_of, until
 
 ROWS = {resource.name: resource for resource in RESOURCES}
 LOG_CONFIGS = "/apis/kubeledger.io/v1alpha1/logconfigs"
@@ -115,21 +116,28 @@ def test_the_watcher_shows_what_processors_tell(tmp_path: Path) -> None:
 
 
 def test_the_watcher_writes_statuses_and_comes_to_rest(tmp_path: Path) -> None:
-    store = FakeStore()
-    store.put(PODS, "web-0", "shop", spec={"containers": CONTAINERS})
+    store, broker = FakeStore(), bus()
     store.put(LOG_CONFIGS, "a", "shop", spec={"exclude": "stderr"})
     without = [name for name in NAMES if name not in ("pods", "logconfigs")]
 
-    def matched() -> object:
+    def rests(pods: int) -> bool:
+        """So many are shown, and the watcher has taken note of what it wrote itself."""
         with api.changing():
-            return store.objects[LOG_CONFIGS, "a"].get("status", {}).get("matchedPods")
+            shown = store.objects[LOG_CONFIGS, "a"]
+        matched = shown.get("status", {}).get("matchedPods")
+        seen = [e.body for e in events_of(broker) if e.body.get("resource") == "logconfigs"]
+        noted = watcher.telemetry.value(WATCH_EVENTS, resource="logconfigs") == len(seen)
+        versions = [b["object"]["metadata"]["resourceVersion"] for b in seen if "object" in b]
+        return noted and matched == pods and versions[-1] == shown["metadata"]["resourceVersion"]
 
     with (
         FakeApi(store) as api,
-        RunningWatcher.on(api, tmp_path, bus(), without=without, log_status_s=0.1),
+        RunningWatcher.on(api, tmp_path, broker, without=without, log_status_s=0.1) as watcher,
     ):
-        until(lambda: matched() == 1)
-        with api.changing():
-            store.put(PODS, "web-1", "shop", spec={"containers": CONTAINERS})
-        until(lambda: matched() == 2)
-    assert len(api.patched) <= 3
+        for number in range(3):
+            until(lambda pods=number: rests(pods))
+            with api.changing():
+                store.put(PODS, f"web-{number}", "shop", spec={"containers": CONTAINERS})
+        until(lambda: rests(3))
+        until(lambda: len(api.patched) >= 4)
+    assert len(api.patched) == 4, "one for each that there is to say"

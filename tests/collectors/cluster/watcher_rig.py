@@ -12,7 +12,7 @@ from collectors.cluster.api import Connect, connector
 from collectors.cluster.config import WatchConfig
 from collectors.cluster.resources import NAMES
 from collectors.cluster.service import run
-from pipeline.base.clock import SystemClock
+from pipeline.base.clock import Clock, SystemClock
 from pipeline.base.lifecycle import Stop
 from pipeline.base.telemetry import ServiceTelemetry
 from pipeline.broker.memory import MemoryBroker
@@ -56,12 +56,22 @@ def events_of(broker: MemoryBroker) -> list[StateEvent]:
     return found
 
 
-def until(condition: Callable[[], object], *, seconds: float = 20.0) -> None:
+def until(condition: Callable[[], object], *, seconds: float = 60.0) -> None:
     """Wait for it; a condition that never holds fails here."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "did not happen"
         time.sleep(0.02)
+
+
+@dataclass
+class AheadClock(SystemClock):
+    """The machine's clock, and so many seconds more."""
+
+    ahead_s: float = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead_s
 
 
 @dataclass
@@ -73,6 +83,7 @@ class RunningWatcher:
     broker: MemoryBroker
     connect: Connect
     seed: int = 1
+    clock: Clock = field(default_factory=SystemClock)
     log: io.StringIO = field(default_factory=io.StringIO)
     failure: BaseException | None = None
 
@@ -81,9 +92,10 @@ class RunningWatcher:
         cls, api: FakeApi, folder: Path, broker: MemoryBroker, **more: object
     ) -> "RunningWatcher":
         ca = more.pop("ca", None)
-        seed = more.pop("seed", 1)
+        seed, clock = more.pop("seed", 1), more.pop("clock", SystemClock())
         file = api.kubeconfig(folder, ca=ca)  # type: ignore[arg-type]
-        return cls(settings(**more), broker, connector(file, "", connections=20), seed)  # type: ignore[arg-type]
+        connect = connector(file, "", connections=20)
+        return cls(settings(**more), broker, connect, seed, clock)  # type: ignore[arg-type]
 
     def __enter__(self) -> "RunningWatcher":
         self.stop = Stop()
@@ -100,7 +112,7 @@ class RunningWatcher:
                 broker=self.broker,
                 telemetry=self.telemetry,
                 stop=self.stop,
-                clock=SystemClock(),
+                clock=self.clock,
                 random=Random(self.seed),
             )
         except BaseException as error:  # noqa: BLE001 - raised again by __exit__
@@ -108,7 +120,7 @@ class RunningWatcher:
 
     def end(self) -> None:
         self.stop.set()
-        self._thread.join(15)
+        self._thread.join(60)
         assert not self._thread.is_alive(), "does not stop"
 
     def __exit__(self, *_: object) -> None:
@@ -119,6 +131,11 @@ class RunningWatcher:
 
     def alive(self) -> bool:
         return self._thread.is_alive()
+
+
+def watched(api: FakeApi, *paths: str) -> bool:
+    """All of these are being watched."""
+    return {path for path, _ in list(api.watched_from)} >= set(paths)
 
 
 def truth(api: FakeApi, path: str) -> dict[str, str]:

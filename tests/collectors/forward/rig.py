@@ -95,11 +95,13 @@ class Input:
         raise AssertionError("it did not come")
 
     def rounds(self, count: int = 5) -> None:
+        """For what the server does by itself. What is sent to it may take a moment to arrive, on
+        loopback too: that is a matter of `until`."""
         for _ in range(count):
             self.step(0.3)
 
     def client(self) -> socket.socket:
-        sock = socket.create_connection(self.address, timeout=5.0)
+        sock = socket.create_connection(self.address, timeout=60.0)
         self._clients.append(sock)
         return sock
 
@@ -123,7 +125,7 @@ class Input:
                 return b""
             unpacker.feed(data)
             for found in unpacker:
-                client.settimeout(5.0)
+                client.settimeout(60.0)
                 return found
         raise AssertionError("no answer")
 

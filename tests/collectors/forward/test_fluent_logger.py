@@ -41,7 +41,7 @@ class Running:
         return found
 
     def wait(self, count: int) -> dict[str, list[bytes]]:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while sum(map(len, self.rows().values())) < count:
             assert time.monotonic() < deadline, self.telemetry.events
             self.forward.check()
@@ -62,7 +62,7 @@ def running(state: Path, **settings: Any) -> Iterator[Running]:
 
 def test_fluent_sender(tmp_path: Path) -> None:
     with running(tmp_path) as input_:
-        logger = sender.FluentSender("app", port=input_.port, nanosecond_precision=True)
+        logger = sender.FluentSender("app", port=input_.port, timeout=60, nanosecond_precision=True)
         for n in range(100):
             assert logger.emit("follow", {"n": n, "中文": "日志", "raw": b"\xff"})
         assert logger.emit_with_time("past", 1_700_000_000, {"old": True})
@@ -81,7 +81,7 @@ def test_async_sender_and_unix_socket(tmp_path: Path) -> None:
     key.write_text("a key")
     with running(tmp_path / "state", unix=path, shared_key_file=key) as input_:
         assert stat.S_IMODE(path.stat().st_mode) == 0o660
-        logger = asyncsender.FluentSender("app", host=f"unix://{path}")
+        logger = asyncsender.FluentSender("app", host=f"unix://{path}", timeout=60)
         for n in range(500):
             assert logger.emit("x", {"n": n})
         logger.close()
@@ -91,7 +91,7 @@ def test_async_sender_and_unix_socket(tmp_path: Path) -> None:
 
 def test_logging_handler(tmp_path: Path) -> None:
     with running(tmp_path) as input_, ExitStack() as stack:
-        out = handler.FluentHandler("py.app", port=input_.port)
+        out = handler.FluentHandler("py.app", port=input_.port, timeout=60)
         stack.callback(out.close)
         out.setFormatter(handler.FluentRecordFormatter({"level": "%(levelname)s"}))
         logger = logging.Logger("test")
@@ -120,7 +120,7 @@ def test_a_socket_left_behind_is_replaced_one_that_answers_is_not(tmp_path: Path
             running(tmp_path / "b", unix=path),
         ):
             pass
-        logger = sender.FluentSender("app", host=f"unix://{path}")
+        logger = sender.FluentSender("app", host=f"unix://{path}", timeout=60)
         logger.emit(None, {"a": 1})
         logger.close()
         input_.wait(1)
@@ -128,7 +128,7 @@ def test_a_socket_left_behind_is_replaced_one_that_answers_is_not(tmp_path: Path
 
 def test_a_stop_answers_what_was_taken(tmp_path: Path) -> None:
     with running(tmp_path) as input_:
-        client = socket.create_connection(("127.0.0.1", input_.port), timeout=10)
+        client = socket.create_connection(("127.0.0.1", input_.port), timeout=60)
         for n in range(20):
             client.sendall(msgpack.packb(["t", entries(100, first=n * 100), {"chunk": f"{n}"}]))
         assert client.recv(1)
@@ -150,7 +150,7 @@ def test_what_breaks_the_thread_ends_the_agent(tmp_path: Path) -> None:
     with running(tmp_path) as input_:
         input_.forward._wake = lambda: woken.append(1)
         input_.forward._logs.step = lambda now: 1 / 0  # type: ignore[assignment]
-        input_.forward._thread.join(10)
+        input_.forward._thread.join(60)
         with pytest.raises(Fatal, match="the forward input failed"):
             input_.forward.check()
     assert woken

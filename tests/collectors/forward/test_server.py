@@ -3,6 +3,7 @@
 import gzip
 import os
 import resource
+import select
 import socket
 import struct
 import tracemalloc
@@ -15,6 +16,7 @@ import pytest
 from pipeline.base.errors import Rejected, Unavailable
 from pipeline.contract.record import Chunk
 from tests.collectors.forward.rig import SECOND, Input, entries, packed
+from tests.collectors.rig import LateClock
 
 Make = Callable[..., Input]
 
@@ -24,6 +26,7 @@ def test_an_acknowledgement_follows_that_of_the_bus(inputs: Make) -> None:
     rig.producer.auto = False
     client = rig.client()
     client.sendall(msgpack.packb(["t", entries(100), {"chunk": "c1", "size": 100}]))
+    rig.until(lambda: rig.producer.pending)
     rig.rounds()
     client.setblocking(False)
     with pytest.raises(BlockingIOError):
@@ -43,7 +46,7 @@ def test_a_message_over_several_logs_is_acknowledged_once(inputs: Make) -> None:
     ]
     client = rig.client()
     client.sendall(msgpack.packb(["t", events, {"chunk": "c"}]))
-    rig.rounds()
+    rig.until(lambda: len(rig.producer.pending) == 6)
     rig.producer.ack(4)  # open and chunk of two logs
     rig.rounds()
     client.setblocking(False)
@@ -75,7 +78,7 @@ def test_who_sends_again_before_it_is_done_waits_with_the_first(inputs: Make) ->
     message = msgpack.packb(["t", packed(entries(10)), {"chunk": "same"}])
     first, second = rig.client(), rig.client()
     first.sendall(message)
-    rig.rounds()
+    rig.until(lambda: rig.producer.pending)
     first.close()
     second.sendall(message)
     rig.rounds()
@@ -126,6 +129,7 @@ def test_a_full_bus_stops_reading_and_holds_no_more_than_the_bound(inputs: Make)
         with suppress(BlockingIOError):
             for _ in range(200):
                 sent += client.send(message)  # a part of one is a part of the stream
+    rig.until(lambda: rig.server._full)
     rig.rounds(50)
     assert 128 << 10 < rig.logs.held < (256 << 10) + 4 * 64 * 1024
     assert rig.server._full
@@ -169,6 +173,7 @@ def test_a_message_of_100_mb_is_refused_before_it_is_taken(inputs: Make) -> None
     finally:
         tracemalloc.stop()
     assert peak < 4 << 20
+    rig.until(lambda: rig.said("forward-refused"))
     (said,) = rig.said("forward-refused")
     assert (said["kind"], said["tag"]) == ("too-large", "big")
     assert said["client"].startswith("127.0.0.1:")
@@ -188,6 +193,7 @@ def test_100_mb_of_small_events_in_one_message_are_refused(inputs: Make) -> None
         for _ in range(200):
             rig.step()
             client.send(event)
+    rig.until(lambda: rig.said("forward-refused"))
     assert [said["kind"] for said in rig.said("forward-refused")] == ["too-large"]
 
 
@@ -200,9 +206,14 @@ def test_few_long_messages_are_read_at_a_time_and_all_in_the_end(inputs: Make) -
     ]
     for client, message in zip(clients, messages, strict=True):
         client.sendall(message[:-1])
+
+    def long() -> int:
+        return sum(client.framing.held > 64 << 10 for client in rig.server._clients)
+
+    rig.until(lambda: long() == 2)
     rig.rounds(40)
     holding = sorted(client.framing.held for client in rig.server._clients)
-    assert sum(held > 64 << 10 for held in holding) == 2
+    assert long() == 2
     assert max(holding[:8]) <= 32 << 10
     for client, message in zip(clients, messages, strict=True):
         client.sendall(message[-1:])
@@ -215,9 +226,9 @@ def test_who_does_not_finish_a_long_message_must_go(inputs: Make) -> None:
     rig = inputs(long_messages=1, message_s=60)
     slow, other = rig.client(), rig.client()
     slow.sendall(msgpack.packb(["slow", packed(entries(2000))])[:-1])
-    rig.rounds()
+    rig.until(lambda: any(c.long_since is not None for c in rig.server._clients))
     other.sendall(msgpack.packb(["other", packed(entries(2000)), {"chunk": "c"}]))
-    rig.rounds()
+    rig.until(lambda: any(c.waits for c in rig.server._clients))
     assert rig.records() == []
     rig.step(61)
     assert rig.answer(other) == {"ack": "c"}
@@ -246,13 +257,32 @@ def test_who_does_not_read_its_answers_is_not_read_and_must_go(inputs: Make) -> 
     assert [said["kind"] for said in rig.said("forward-refused")] == ["slow"]
 
 
+def test_answers_arrive_though_the_end_comes_late_and_more_was_sent(inputs: Make) -> None:
+    rig = inputs()
+    client = rig.client()
+    client.sendall(msgpack.packb(["t", entries(1), {"chunk": "c"}]))
+    rig.until(rig.numbers)
+    rig.rounds()
+    client.sendall(msgpack.packb(["t", entries(1)]))
+    (served,) = rig.server._clients
+    assert select.select([served.sock], [], [], 60)[0]
+    rig.server._clock = LateClock()
+    assert rig._life is not None
+    rig._life.close()
+    rig._life = None
+    with client:
+        answers = b"".join(iter(lambda: client.recv(100), b""))
+        assert client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0, "reset"
+    assert msgpack.unpackb(answers) == {"ack": "c"}
+
+
 def test_a_silent_client_must_connect_anew(inputs: Make) -> None:
     rig = inputs(idle_s=100)
     client = rig.client()
-    rig.rounds()
+    rig.until(lambda: rig.server._clients)
     rig.step(101)
     rig.step(1)
-    client.settimeout(5)
+    client.settimeout(60)
     assert client.recv(1) == b""
 
 
@@ -262,7 +292,7 @@ def test_a_connection_that_ends_within_a_message_is_said(inputs: Make) -> None:
     client.sendall(msgpack.packb(["t", entries(10)])[:-1])
     rig.rounds()
     client.close()
-    rig.rounds()
+    rig.until(lambda: rig.said("forward-refused"))
     (said,) = rig.said("forward-refused")
     assert said["kind"] == "cut"
 

@@ -48,8 +48,10 @@ def main():
     start = number(given["cursor"]) if "cursor" in given else None
     limit = int(given["lines"]) if "lines" in given else None
     with open(PATH) as file:
+        rest = ""
         while True:
-            entries = [json.loads(line) for line in iter(file.readline, "")]
+            *lines, rest = (rest + file.read()).split("\n")  # the last may be half written
+            entries = [json.loads(line) for line in lines]
             entries = [entry for entry in entries if wanted(entry, given, start)]
             if limit is not None:
                 entries = entries[:limit] if start is not None else entries[-limit:]

@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from collectors.journal.entries import Entry, Lost
 from collectors.journal.journald import Journald
 from pipeline.base.clock import ManualClock
 from pipeline.base.telemetry import RecordingTelemetry
+from tests.collectors.cluster.watcher_rig import until
 from tests.collectors.journal.rig import fields
 
 FAKE = Path(__file__).with_name("journalctl.py")
@@ -53,13 +53,19 @@ class Journal:
         self.path.unlink()
         self.path.write_text("".join(lines[count:]))
 
-    def read(self, count: int, *, patience_s: float = 20.0) -> list[Entry | Lost]:
+    def read(self, count: int) -> list[Entry | Lost]:
         found: list[Entry | Lost] = []
-        deadline = time.monotonic() + patience_s
-        while len(found) < count and time.monotonic() < deadline:
-            found += self.source.read(1 << 20)
-            time.sleep(0.01)
+        until(lambda: found.extend(self.source.read(1 << 20)) or len(found) >= count)
         return found
+
+    def ended(self, times: int) -> list[Entry | Lost]:
+        """Read until the child has been found to have ended so often; what came meanwhile."""
+        found: list[Entry | Lost] = []
+        until(lambda: found.extend(self.source.read(1 << 20)) or len(self.ends()) >= times)
+        return found
+
+    def ends(self) -> list[dict]:
+        return [more for name, more in self.telemetry.events if name == "journal-reader-ended"]
 
     def said(self, count: int) -> list[str]:
         return [json.loads(e.data)["msg"] if isinstance(e, Entry) else "LOST"
@@ -138,20 +144,25 @@ def test_whatever_ends_it_it_goes_on_where_it_was(journal: Journal, how: int) ->
         assert journal.said(2) == [f"{life}a", f"{life}b"]
         os.kill(journal.pid, how)
         journal.write("kubelet", f"{life}c")
-        assert not journal.read(1, patience_s=0.3), "not at once: it may be ending again and again"
+        assert not journal.ended(life + 1)
+        assert not list(journal.source.read(1 << 20)), "not at once: it may be ending again"
         journal.clock.advance(60)
         assert journal.said(1) == [f"{life}c"]
-    assert journal.telemetry.names().count("journal-reader-ended") == 3
+    assert len(journal.ends()) == 3
 
 
 def test_one_that_cannot_start_is_tried_again_with_patience(journal: Journal) -> None:
     Path(f"{journal.path}.fail").write_text("Failed to open files: Permission denied")
-    for _ in range(30):
-        journal.read(1, patience_s=0.1)
-        journal.clock.advance(1)
-    (_, first), *more = [e for e in journal.telemetry.events if e[0] == "journal-reader-ended"]
-    assert "status 1: Failed to open files: Permission denied" in first["why"]
-    assert len(more) <= 4, "each pause is twice as long"
+    for times in range(1, 6):
+        assert not journal.ended(times)
+        pause = journal.ends()[-1]["again_in_s"]
+        assert pause == 2 ** (times - 1), "each pause is twice as long"
+        journal.clock.advance(pause - 0.1)
+        assert not list(journal.source.read(1 << 20))
+        assert len(journal.calls()) == times
+        journal.clock.advance(0.2)
+    assert "status 1: Failed to open files: Permission denied" in journal.ends()[0]["why"]
+    assert not journal.ended(6)
     Path(f"{journal.path}.fail").unlink()
     journal.write("kubelet", "at last")
     journal.clock.advance(60)
@@ -161,7 +172,7 @@ def test_one_that_cannot_start_is_tried_again_with_patience(journal: Journal) ->
 def test_no_such_program(journal: Journal) -> None:
     journal.config = journal.config.model_copy(update={"command": "/no/such/journalctl"})
     journal.fresh()
-    assert not journal.read(1, patience_s=0.1)
+    assert not list(journal.source.read(1 << 20))
     ((_, told),) = journal.telemetry.events
     assert "No such file" in told["why"]
 

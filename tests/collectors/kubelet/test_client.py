@@ -32,7 +32,7 @@ def config(server: KubeletServer, certificates: tuple[Path, Path], token: Path) 
 
 
 def failure(
-    config: KubeletConfig, path: str = "/metrics", deadline_s: float = 5, **changes: Any
+    config: KubeletConfig, path: str = "/metrics", deadline_s: float = 60, **changes: Any
 ) -> KubeletFailure:
     client = KubeletClient(config.model_copy(update=changes), SystemClock())
     with pytest.raises(KubeletFailure) as caught:
@@ -91,7 +91,7 @@ def test_a_certificate_for_another_name(server: KubeletServer, config: KubeletCo
     assert failure(config, server_name="node-b").outcome == state.CERTIFICATE
     assert server.requests == []
     right = config.model_copy(update={"server_name": "node-a"})
-    assert KubeletClient(right, SystemClock()).wanted("/pods", deadline_s=5)
+    assert KubeletClient(right, SystemClock()).wanted("/pods", deadline_s=60)
 
 
 def test_a_ca_file_that_is_replaced_is_read_again(
@@ -103,11 +103,11 @@ def test_a_ca_file_that_is_replaced_is_read_again(
     path.write_bytes(stranger.read_bytes())
     client = KubeletClient(config.model_copy(update={"ca_file": path}), SystemClock())
     with pytest.raises(KubeletFailure):
-        client.wanted("/pods", deadline_s=5)
+        client.wanted("/pods", deadline_s=60)
     assert config.ca_file is not None
     (tmp_path / "new").write_bytes(config.ca_file.read_bytes())
     (tmp_path / "new").rename(path)
-    assert client.wanted("/pods", deadline_s=5)
+    assert client.wanted("/pods", deadline_s=60)
 
 
 def test_unverified_only_when_asked_for(server: KubeletServer, config: KubeletConfig) -> None:
@@ -116,7 +116,7 @@ def test_unverified_only_when_asked_for(server: KubeletServer, config: KubeletCo
     blind = config.model_copy(update={"ca_file": None, "insecure_skip_verify": True})
     client = open_kubelet(blind, telemetry=telemetry, clock=SystemClock())
     assert client is not None
-    assert client.wanted("/pods", deadline_s=5)
+    assert client.wanted("/pods", deadline_s=60)
     assert telemetry.names() == ["kubelet-not-verified"]
     assert open_kubelet(KubeletConfig(), telemetry=telemetry, clock=SystemClock()) is None
 
@@ -193,12 +193,12 @@ def test_clear_text_where_tls_is_spoken_and_the_other_way_round(
     with KubeletServer(body=b"ok") as plain:
         url = f"{plain.url}/healthz?verbose"
         client = KubeletClient(config, SystemClock())
-        assert client.get_plain(url, deadline_s=5).body == b"ok"
+        assert client.get_plain(url, deadline_s=60).body == b"ok"
         assert plain.requests == [("/healthz?verbose", "")]  # no token in clear text
         wrong = plain.url.replace("http:", "https:")
         assert failure(config, url=wrong).outcome == state.CERTIFICATE
     with pytest.raises(KubeletFailure) as caught:
-        client.get_plain(server.url.replace("https:", "http:") + "/healthz", deadline_s=2)
+        client.get_plain(server.url.replace("https:", "http:") + "/healthz", deadline_s=60)
     assert caught.value.outcome in (state.UNREADABLE, state.UNREACHABLE)
 
 

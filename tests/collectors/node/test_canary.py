@@ -16,6 +16,7 @@ from collectors.node.dial import Place, connect
 from collectors.node.ports import PATH, Instant, Request
 from pipeline.base.clock import SystemClock
 from pipeline.contract import state
+from tests.collectors.rig import LateClock
 
 REQUEST = Request("n:path:1", PATH, "", Instant(0, 0), 6)
 
@@ -55,7 +56,7 @@ def canary(tmp_path: Path, node: str = "node-a", **settings: Any) -> Canary:
     if not resolv.exists():
         resolv.write_text("")
     environment = settings.pop("environment", {})
-    settings.setdefault("deadline_s", 0.3)
+    settings.setdefault("deadline_s", 30)
     return Canary(
         CanaryConfig(**settings), node=node, environment=environment, clock=SystemClock(),
         resolv_conf=resolv,
@@ -78,15 +79,22 @@ def test_all_outcomes_at_the_same_time_within_one_deadline(
         Place("dns", "127.0.0.1", closed),
         *(Place(f"kubelet:{n}", "127.0.0.1", full) for n in range(5)),
     ]
-    began = clock.monotonic()
     results = connect(places, 0.4, clock)
-    assert clock.monotonic() - began < 2
     assert [r["outcome"] for r in results] == [state.OK, state.REFUSED] + [state.TIMEOUT] * 5
     assert results[0] == {
         "name": "apiserver", "address": f"127.0.0.1:{listener}", "outcome": "ok",
         "ms": results[0]["ms"],
     }  # fmt: skip
-    assert results[2]["ms"] >= 400
+    (waited,) = {r["ms"] for r in results[2:]}  # one after the other they would differ
+    assert waited >= 400
+
+
+def test_what_was_answered_in_time_is_no_timeout_for_who_looks_late(
+    listener: int, closed: int
+) -> None:
+    places = [Place("apiserver", "127.0.0.1", listener), Place("dns", "127.0.0.1", closed)]
+    outcomes = [r["outcome"] for r in connect(places, 0.4, LateClock())]
+    assert outcomes == [state.OK, state.REFUSED]
 
 
 def test_targets_of_a_pod_in_a_cluster(tmp_path: Path, listener: int, closed: int) -> None:
@@ -147,7 +155,7 @@ def test_a_name_that_does_not_resolve_hides_nothing_else_and_keeps_its_addresses
     def look_up(host: str) -> list[str]:
         answer = answers[host]
         if answer == "hang":
-            released.wait(20)
+            released.wait()
             return []
         if isinstance(answer, OSError):
             raise answer
@@ -163,6 +171,7 @@ def test_a_name_that_does_not_resolve_hides_nothing_else_and_keeps_its_addresses
     assert found["metadata"]["outcome"] == state.UNREACHABLE
     assert "no such name" in found["metadata"]["detail"]
     answers["good"] = answers["bad"] = "hang"
+    one._config = one._config.model_copy(update={"deadline_s": 0.3})
     found = {t["name"]: t for t in targets(one)}
     assert found["apiserver"]["outcome"] == state.OK  # at the address that it had
     assert found["metadata"]["outcome"] == state.TIMEOUT
@@ -170,7 +179,7 @@ def test_a_name_that_does_not_resolve_hides_nothing_else_and_keeps_its_addresses
 
 
 def test_no_route_and_ipv6(closed: int) -> None:
-    (found,) = connect([Place("dns", "::1", closed)], 0.3, SystemClock())
+    (found,) = connect([Place("dns", "::1", closed)], 30, SystemClock())
     assert found["address"] == f"[::1]:{closed}"
     assert found["outcome"] in (state.REFUSED, state.UNREACHABLE)
 

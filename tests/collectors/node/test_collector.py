@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +27,7 @@ from pipeline.broker.protocol import TopicPartition
 from pipeline.contract import state
 from pipeline.contract.state import StateEvent, decode_state
 from pipeline.contract.topics import STATE, topic_specs
+from tests.collectors.cluster.watcher_rig import until
 from tests.collectors.kubelet.server import KubeletServer, Route, make_certificates
 from tests.collectors.node.bodies import body
 
@@ -70,22 +71,34 @@ class Running:
         bodies = [e.body for e in self.events() if e.kind == state.SAMPLE]
         return [b for b in bodies if b["part"] == part]
 
-    def until(self, part: str, outcome: str, count: int = 1) -> list[Mapping[str, Any]]:
+    def until(
+        self,
+        part: str,
+        outcome: str,
+        count: int = 1,
+        wanted: Callable[[Mapping[str, Any]], object] = lambda body: True,
+    ) -> list[Mapping[str, Any]]:
         """Wait for so many samples of the part with that outcome."""
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while time.monotonic() < end:
-            found = [b for b in self.samples(part) if b["outcome"] == outcome]
+            found = [b for b in self.samples(part) if b["outcome"] == outcome and wanted(b)]
             if len(found) >= count:
                 return found
             time.sleep(0.02)
         raise AssertionError(f"no {part} {outcome} among {self.samples(part)}")
 
+    def probe(self) -> Mapping[str, Any]:
+        """Wait for what the black box found."""
+        until(lambda: any(event.kind == state.PROBE for event in self.events()))
+        return next(event.body for event in self.events() if event.kind == state.PROBE)
+
 
 def settings(**changes: Any) -> NodeConfig:
+    """Where nothing hangs, nothing times out, however slow the machine is."""
     paces = dict.fromkeys((f"{part}_s" for part in PATHS), 0.2)
     return NodeConfig(
         **{
-            **paces, "host_s": 0, "growth_s": 0.2, "deadline_s": 0.5, "slow_deadline_s": 0.5,
+            **paces, "host_s": 0, "growth_s": 0.2, "deadline_s": 60, "slow_deadline_s": 60,
             "healthz_url": "", "suspicion": SuspicionConfig(every_s=0.2), **changes,
         }
     )  # fmt: skip
@@ -145,26 +158,34 @@ def test_every_part_arrives_on_the_bus(server: KubeletServer, kubelet: KubeletCo
     assert running.telemetry.values["kubeledger_node_samples_total", ("stats", "ok")] >= 2
 
 
-def test_a_hanging_metrics_delays_nothing_and_is_asked_patiently(
+def test_a_hanging_metrics_delays_nothing(server: KubeletServer, kubelet: KubeletConfig) -> None:
+    server.routes["/metrics"].gate = gate = threading.Event()
+    with collecting(kubelet, settings()) as running:
+        until(lambda: server.asked("/metrics"))
+        healthz = len(running.samples(state.HEALTHZ))
+        running.until(state.HEALTHZ, state.OK, healthz + 5)
+        assert running.samples(state.METRICS) == []
+        gate.set()
+        running.until(state.METRICS, state.OK)
+
+
+def test_a_metrics_that_times_out_is_asked_patiently(
     server: KubeletServer, kubelet: KubeletConfig
 ) -> None:
-    gate = threading.Event()
-    server.routes["/metrics"].gate = gate
-    config = settings(patient_deadline_s=30)
+    server.routes["/metrics"].gate = gate = threading.Event()
+    # What else has this deadline is not asked: on a slow machine it would be missed, too.
+    others = {"healthz_s": 0, "probes_s": 0, "resource_s": 0}
+    config = settings(deadline_s=0.5, patient_deadline_s=600, **others)
     with collecting(kubelet, config) as running:
         running.until(state.METRICS, state.TIMEOUT, 2)
-        healthz = len(running.samples(state.HEALTHZ))
-        running.until(state.HEALTHZ, state.OK, healthz + 5)  # it goes on meanwhile
-        slow = [b["ms"] for b in running.samples(state.HEALTHZ)]
-        assert sorted(slow)[len(slow) // 2] < 400
+        assert running.probe()["verdict"] == "runtime-wide"
+        stats = len(running.samples(state.STATS))
+        running.until(state.STATS, state.OK, stats + 5)  # it goes on meanwhile
         assert running.telemetry.names().count("blackbox-started") == 1
         assert running.box.started == ["metrics-timeout"]
-        probe = next(e for e in running.events() if e.kind == state.PROBE)
-        assert probe.body["verdict"] == "runtime-wide"
         assert not [b for b in running.samples(state.METRICS) if b.get("patient")]
         gate.set()
-        late = running.until(state.METRICS, state.OK, 1)
-        assert [b for b in late if b.get("patient")]
+        running.until(state.METRICS, state.OK, wanted=lambda body: body.get("patient"))
     suspicious = [f["reasons"] for name, f in running.telemetry.events if name == "node-suspicious"]
     assert suspicious[0] == ["metrics-timeout"]
 
@@ -175,10 +196,12 @@ def test_a_trickling_answer_is_cut_off_at_the_deadline(
     text = body("metrics-resource")
     pieces = [text[at : at + 50] for at in range(0, len(text), 50)]
     server.routes["/metrics/resource"] = Route(body=pieces, between=lambda: time.sleep(0.05))
-    with collecting(kubelet, settings()) as running:
-        (sample, *_) = running.until(state.RESOURCE, state.TIMEOUT)
-        assert 450 <= sample["ms"] < 5000
-        assert "in 0.5 s" in sample["detail"]
+    with collecting(kubelet, settings(deadline_s=0.5)) as running:
+        # A worker that is held up may be answered for, in other words.
+        own = running.until(
+            state.RESOURCE, state.TIMEOUT, wanted=lambda b: "in 0.5 s" in b["detail"]
+        )
+        assert own[0]["ms"] >= 450
         running.until(state.METRICS, state.OK, 2)
 
 
@@ -187,12 +210,12 @@ def test_a_403_names_the_missing_rule_and_is_said_once(
     server: KubeletServer, kubelet: KubeletConfig, form: bytes
 ) -> None:
     server.routes["/stats/summary"] = Route(status=403, body=FORBIDDEN % form)
-    with collecting(kubelet, settings()) as running:
+    with collecting(kubelet, settings(refused_s=3600)) as running:
         (sample, *_) = running.until(state.STATS, state.FORBIDDEN)
         running.until(state.METRICS, state.OK, 6)
     assert sample["status"] == 403
     assert "`get` on `nodes/stats`" in sample["detail"]
-    assert server.asked("/stats/summary") == 1  # not asked again for a minute
+    assert server.asked("/stats/summary") == 1  # not asked again for an hour
     said = [f for name, f in running.telemetry.events if name == "sample-failed"]
     assert [(f["part"], f["outcome"]) for f in said] == [("stats", "forbidden")]
     assert "`get` on `nodes/stats`" in said[0]["why"]
@@ -276,8 +299,7 @@ def test_a_bus_that_is_away_loses_nothing_within_the_bound(
         running.until(state.METRICS, state.OK)
         running.broker.available = False
         seen = server.asked("/metrics")
-        while server.asked("/metrics") < seen + 5:
-            time.sleep(0.02)
+        until(lambda: server.asked("/metrics") >= seen + 5)
         running.broker.available = True
         running.until(state.METRICS, state.OK, seen + 4)
         asked = server.asked("/metrics")

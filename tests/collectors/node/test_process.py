@@ -58,7 +58,7 @@ def test_samples_of_a_running_agent(
         reader = broker.reader()
         reader.assign([TopicPartition(STATE, 0)])
         found: dict[str, StateEvent] = {}
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         try:
             while not found.keys() >= WANTED and time.monotonic() < deadline:
                 for record in reader.poll(0.2):
@@ -67,7 +67,7 @@ def test_samples_of_a_running_agent(
                     if event.body.get("outcome") == state.OK:
                         found[event.body["part"]] = event
             process.send_signal(signal.SIGTERM)
-            assert process.wait(30) == 0, log.read_text()
+            assert process.wait(60) == 0, log.read_text()
         finally:
             process.kill()
             process.wait()

@@ -337,7 +337,12 @@ def test_from_a_real_server_to_the_topic(
     kubelet = KubeletClient(config, clock)
     broker.admin().ensure(topic_specs(1), create=True)
     with open_pods(
-        PodsConfig(), kubelet=kubelet, broker=broker, node="n", telemetry=telemetry, clock=clock
+        PodsConfig(timeout_s=120),
+        kubelet=kubelet,
+        broker=broker,
+        node="n",
+        telemetry=telemetry,
+        clock=clock,
     ) as pods:
         while (version := pods.version(UID)) is None:
             clock.sleep(0.005)

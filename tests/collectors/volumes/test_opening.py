@@ -1,5 +1,6 @@
 """What files in volumes need is said at the start; and how wishes come from the bus."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def test_wishes_come_from_the_bus(tmp_path: Path) -> None:
     producer = broker.producer()
 
     def send(value: bytes) -> None:
-        producer.send(CONFIGS, key=b"k", value=value).result(10)
+        producer.send(CONFIGS, key=b"k", value=value).result(60)
 
     send(encode_config(wished("/logs/a.log")))
     send(b"no version")
@@ -59,6 +60,8 @@ def test_wishes_come_from_the_bus(tmp_path: Path) -> None:
         until(lambda: [wish.files for wish in feed.wishes()] == [["/logs/b.log"]])
         send(encode_config(ConfigVersion("c1", 0, 9, deleted=True)))
         send(encode_config(wished("/logs/c.log", generation=3)))  # late
-        until(lambda: not feed.wishes())
+        other = wished("/logs/d.log")
+        send(encode_config(replace(other, uid="c2")))
+        until(lambda: [wish.files for wish in feed.wishes()] == [["/logs/d.log"]])
     producer.close(5)
     assert "config-bad" in telemetry.names()

@@ -16,9 +16,9 @@ from pipeline.base.clock import ManualClock
 from pipeline.base.errors import UsageError
 from pipeline.base.health import serve_health
 from pipeline.base.lifecycle import Stop
+from pipeline.base.ports import free_port
 from pipeline.base.telemetry import ServiceTelemetry, fluent_forwarder, service_telemetry
 from pipeline.contract import metrics
-from tests.real.kafka import free_port
 
 
 def get(address: tuple[str, int], path: str) -> tuple[int, str]:

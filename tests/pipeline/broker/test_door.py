@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from pipeline.base.errors import Rejected, UsageError
+from pipeline.base.ports import free_port
 from pipeline.base.tls import server_tls
 from pipeline.broker import door, door_producer
 from pipeline.broker.config import BrokerConfig
@@ -21,7 +22,6 @@ from pipeline.broker.protocol import Broker, TopicPartition
 from pipeline.broker.sqlite import SqliteBroker
 from pipeline.contract.topics import FACTS, LOGS, topic_specs
 from tests.real.authority import self_signed
-from tests.real.kafka import free_port
 
 TOKEN = "s3cret-of-the-bus"  # noqa: S105
 

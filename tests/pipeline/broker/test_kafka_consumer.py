@@ -1,6 +1,7 @@
 """The group member on Kafka, where the client's own thread is faster than our caller."""
 
 from collections.abc import Iterable
+from types import SimpleNamespace
 from typing import Any
 
 import kafka
@@ -19,6 +20,7 @@ class Client:
     each assignment; `lose` and `gain` are what its network thread does."""
 
     def __init__(self) -> None:
+        self._coordinator = SimpleNamespace(rejoining=False)
         self.paused: dict[Any, bool] = {}
         self.listener: Any = None
 

@@ -6,15 +6,19 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+from kafka import KafkaAdminClient
 
 from pipeline.base.errors import Fatal, Fenced, Rejected, Unavailable
+from pipeline.base.ports import free_port
 from pipeline.broker.config import BrokerConfig
 from pipeline.broker.kafka import KafkaBroker
 from pipeline.broker.protocol import Commit, Record, TopicPartition
 from pipeline.contract.topics import TopicSpec
-from tests.real.kafka import KafkaNode, free_port, start_kafka
+from tests.journeys.command import wait_for
+from tests.real.kafka import KafkaNode, start_kafka
 
 pytestmark = [
     pytest.mark.real,
@@ -220,3 +224,29 @@ def test_a_member_survives_a_restart_of_the_broker(node: KafkaNode) -> None:
     assert consumer.committed(tp) == Commit(2, "after")
     consumer.close()
     producer.close(5)
+
+
+def test_an_assignment_that_comes_between_two_polls_is_not_missed(node: KafkaNode) -> None:
+    """The topic gets a partition; the group's answer to that is there before we poll again."""
+    broker = KafkaBroker([node.bootstrap], BrokerConfig(session_timeout_s=30.0))
+    admin, growing = broker.admin(), KafkaAdminClient(bootstrap_servers=node.bootstrap)
+    admin.ensure([TopicSpec("grows", 1, 48, compacted=False)], create=True)
+    member = broker.consumer("grows")
+    try:
+        member.subscribe(["grows"], on_assigned=lambda _: None, on_revoked=lambda _: None)
+        wait_for(lambda: not member.poll(0.2) and len(member.assignment()) == 1, "a member")
+        growing.create_partitions({"grows": 2})
+        coordinator: Any = member._client._coordinator
+
+        def joins() -> bool:
+            member._client._client.cluster.request_update()
+            member.poll(0)
+            return coordinator.rejoining
+
+        wait_for(joins, "a join that was begun")
+        wait_for(lambda: coordinator._join_task.is_done, "its answer")
+        wait_for(lambda: not member.poll(0.2) and len(member.assignment()) == 2, "both")
+    finally:
+        for client in (member, admin, growing):
+            client.close()
+        broker.close()

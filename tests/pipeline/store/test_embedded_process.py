@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -15,13 +16,13 @@ from clickhouse_driver.errors import ServerException
 
 from pipeline.base.errors import Unavailable, UsageError
 from pipeline.base.lifecycle import Stop
-from pipeline.store.embedded.directory import read_endpoint
+from pipeline.base.ports import free_port
+from pipeline.store.embedded.directory import locked, read_endpoint
 from pipeline.store.embedded.locate import endpoint, opened
 from pipeline.store.embedded.server import serve
 from pipeline.store.migrate import migrate
 from tests.pipeline.store.rows import log_block
 from tests.pipeline.store.running import Running
-from tests.real.kafka import free_port
 
 Fresh = Callable[..., Running]
 
@@ -80,6 +81,17 @@ def test_two_stores_on_one_directory(fresh: Fresh) -> None:
     assert "Traceback" not in second.stderr
     with running.client() as client:
         assert client.execute("SELECT 1") == [(1,)]
+
+
+def test_a_store_that_is_yet_dying_is_waited_for(tmp_path: Path) -> None:
+    """A process that was killed holds its locks until its memory is given back."""
+    with ExitStack() as dying:
+        dying.enter_context(locked(tmp_path))
+        gone = threading.Timer(0.5, dying.close)
+        gone.start()
+        with locked(tmp_path) as engine:
+            assert engine == tmp_path / "engine"
+        gone.join()
 
 
 def test_port_taken(tmp_path: Path) -> None:

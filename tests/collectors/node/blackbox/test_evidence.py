@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,7 +19,16 @@ from collectors.node.blackbox.evidence import Evidence, own_pids
 from collectors.node.blackbox.tails import tail_of
 from collectors.node.host.config import HostConfig
 from collectors.node.host.processes import Process, scan
+from tests.collectors.node.host.patience import come_back
 from tests.collectors.node.host.tree import CGROUP, CONTAINER, POD, Tree
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who does not hang may take its time."""
+    monkeypatch.setattr("collectors.node.blackbox.evidence._LOOK_S", 60)
+    monkeypatch.setattr("collectors.node.blackbox.evidence._TAILS_S", 60)
+    monkeypatch.setattr("collectors.node.blackbox.tails._JOURNAL_S", 60)
 
 
 def evidence(tmp_path: Path, **config: Any) -> Evidence:
@@ -111,21 +119,17 @@ def test_the_last_lines_of_the_journal(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_journal_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    journalctl(tmp_path, "exec sleep 60", monkeypatch)
+    journalctl(tmp_path, "exec sleep 3600", monkeypatch)  # longer than a test may last
     monkeypatch.setattr(tails, "_JOURNAL_S", 0.2)
-    began = time.monotonic()
     assert tail_of(ProgramLog(program="k", unit="k.service"), lines=9, journal_dir=None) == []
-    assert time.monotonic() - began < 5
 
 
 def test_a_log_that_hangs_keeps_nothing_else_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from collectors.node.blackbox import evidence as module
-
-    monkeypatch.setattr(module, "_TAILS_S", 0.5)
+    monkeypatch.setattr("collectors.node.blackbox.evidence._TAILS_S", 0.5)
     Tree(tmp_path / "proc")
-    os.mkfifo(tmp_path / "hangs.log")
+    os.mkfifo(tmp_path / "hangs.log")  # opening it blocks
     (tmp_path / "good.log").write_text("fine\n")
     logs = (
         ProgramLog(program="kubelet", path=tmp_path / "hangs.log"),
@@ -135,8 +139,9 @@ def test_a_log_that_hangs_keeps_nothing_else_away(
     kept = evidence(tmp_path, logs=logs)
     kept.begin()
     kept.look()
+    come_back("tail", but="tail kubelet")
     assert kept.rest()["tails"] == {"containerd": ["fine"]}
-    os.close(os.open(tmp_path / "hangs.log", os.O_WRONLY | os.O_NONBLOCK))
+    os.close(os.open(tmp_path / "hangs.log", os.O_RDWR))  # let the thread go
 
 
 def body(lines: int = 200, shims: int = 50, sleepers: int = 32) -> dict[str, Any]:
@@ -185,7 +190,7 @@ def test_a_dump_is_asked_only_of_who_handles_the_signal() -> None:
         if code is None:
             assert child.poll() is None, "it lives on"
             child.send_signal(signal.SIGKILL)
-        assert child.wait(10) == (code if code is not None else -signal.SIGKILL)
+        assert child.wait(60) == (code if code is not None else -signal.SIGKILL)
         child.stdout.close()
 
 

@@ -47,7 +47,7 @@ class Rig:
         assert run is not None
         return run.pid
 
-    def result(self, seconds: float = 30) -> Mapping[str, Any] | None:
+    def result(self, seconds: float = 120) -> Mapping[str, Any] | None:
         """Once the run is over."""
         deadline = time.monotonic() + seconds
         while self.launcher._run is not None:
@@ -61,7 +61,7 @@ class Rig:
         return None
 
     def reaped(self) -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while self.launcher._groups:
             self.launcher.finished()
             assert time.monotonic() < deadline, "it is not reaped"
@@ -91,9 +91,14 @@ SAY = "print(json.dumps({}), flush=True)"
 WHOLE = SAY.format(json.dumps(DOCUMENT).replace("true", "True"))
 
 
+def told(folder: Path) -> str:
+    """Python that goes on once there is a file `go`."""
+    return f"[time.sleep(0.01) for _ in iter(lambda: os.path.exists({str(folder / 'go')!r}), True)]"
+
+
 def gone(rig: Rig, pid: int) -> bool:
     """Reaped, not a zombie."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         rig.launcher.finished()
         try:
@@ -104,12 +109,13 @@ def gone(rig: Rig, pid: int) -> bool:
     return False
 
 
-def test_start_returns_at_once_and_the_result_comes_once(python: Callable[..., Rig]) -> None:
-    rig = python(f"time.sleep(0.3); {WHOLE}")
-    began = time.monotonic()
-    rig.launcher.start("pleg-age")
+def test_start_returns_at_once_and_the_result_comes_once(
+    python: Callable[..., Rig], tmp_path: Path
+) -> None:
+    rig = python(f"{told(tmp_path)}; {WHOLE}")
+    rig.launcher.start("pleg-age")  # the child has not been told to go on
     assert rig.launcher.finished() is None
-    assert time.monotonic() - began < 0.25
+    (tmp_path / "go").touch()
     assert rig.result() == {"probe": "cri", "verdict": "answers"}
     assert rig.launcher.finished() is None
     assert rig.count("answers") == 1
@@ -126,14 +132,15 @@ def test_the_task_arrives_as_it_was_given(python: Callable[..., Rig], tmp_path: 
     assert task["host"]["proc"] == {"/": "/proc"}
 
 
-def test_one_at_a_time_and_not_too_often(python: Callable[..., Rig]) -> None:
-    rig = python(f"time.sleep(0.3); {WHOLE}")
+def test_one_at_a_time_and_not_too_often(python: Callable[..., Rig], tmp_path: Path) -> None:
+    rig = python(f"{told(tmp_path)}; {WHOLE}")
     rig.launcher.start("first")
     pid = rig.pid
     rig.next()
     rig.launcher.start("second")
     assert rig.pid == pid
     assert rig.count("skipped") == 1
+    (tmp_path / "go").touch()
     rig.result()
     rig.launcher.start("a minute has passed")
     assert rig.result() is not None
@@ -179,7 +186,7 @@ def test_what_it_left_running_is_killed_too(python: Callable[..., Rig]) -> None:
     )
     rig.launcher.start("x")
     left = (rig.result() or {})["left"]
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not gone_now(left) and _state(left) != "Z":  # an orphan: reaped by whoever inherits it
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -205,7 +212,7 @@ def test_a_verdict_survives_the_kill_of_what_was_to_follow(python: Callable[...,
 def wait_for(rig: Rig, text: bytes) -> None:
     run = rig.launcher._run
     assert run is not None
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while text not in os.pread(run.out, 1 << 16, 0):
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -287,10 +294,13 @@ def test_a_python_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 # -- whole runs ------------------------------------------------------------------------------------
 
 
+PATIENT = {"call_s": 10, "total_s": 90}  # the runtime says itself that a call hangs
+
+
 def test_a_whole_run_names_the_stuck_pod(tmp_path: Path) -> None:
     log = tmp_path / "kubelet.log"
     log.write_text("I1125 kubelet says so\n")
-    rig = Rig(tmp_path, call_s=0.5, logs=(ProgramLog(program="kubelet", path=log),))
+    rig = Rig(tmp_path, **PATIENT, logs=(ProgramLog(program="kubelet", path=log),))
     with serving(tmp_path / "cri.sock", Runtime(hangs={"PodSandboxStatus b-sandbox"})):
         rig.launcher.start("pleg-age, relist-stopped")
         body = rig.result() or {}
@@ -301,12 +311,12 @@ def test_a_whole_run_names_the_stuck_pod(tmp_path: Path) -> None:
     assert body["tails"] == {"kubelet": ["I1125 kubelet says so"]}
     assert body["runtime"] == "fakerd 9.9"
     assert "complete" not in body
-    assert body["ms"] < 20_000
+    assert body["ms"] >= 400
     assert rig.count("one-container") == 1
 
 
 def test_a_whole_run_at_a_hung_runtime_and_at_none(tmp_path: Path) -> None:
-    rig = Rig(tmp_path, call_s=0.5)
+    rig = Rig(tmp_path, **PATIENT)
     with serving(tmp_path / "cri.sock", Runtime(hangs={"ListPodSandbox"})):
         rig.launcher.start("x")
         assert (rig.result() or {})["verdict"] == "runtime-wide"

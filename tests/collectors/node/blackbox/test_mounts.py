@@ -16,15 +16,16 @@ from collectors.node.host.mounts import Mount, table
 from collectors.node.host.names import PodNames
 from collectors.node.host.processes import scan
 from tests.collectors.node.blackbox.fuse import hanging_mount
+from tests.collectors.node.host.patience import patient
 
 
-def probe(mounts: Sequence[tuple[str, str]], deadline_s: float = 0.3) -> dict[str, Any]:
+def probe(mounts: Sequence[tuple[str, str]], deadline_s: float = 60) -> dict[str, Any]:
     """As the black box does it: in a process of its own."""
     asked = [{"mount": path, "type": kind, "path": path} for path, kind in mounts]
     task = {"mounts": asked, "deadline_s": deadline_s, "parallel": 4}
     done = subprocess.run(
         [sys.executable, "-m", "collectors.node.blackbox.mounts"],
-        input=json.dumps(task), capture_output=True, text=True, timeout=20,
+        input=json.dumps(task), capture_output=True, text=True, timeout=200,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     results = [json.loads(line) for line in done.stdout.splitlines()]
@@ -52,9 +53,7 @@ def test_a_mount_that_hangs_is_named_with_the_process_that_could_not_be_killed(
 ) -> None:
     with hanging_mount(tmp_path / "hangs") as point:
         assert any(m.point == str(point) and m.type == "fuse.hangs" for m in table("/proc"))
-        began = time.monotonic()
-        found = probe([(str(point), "fuse.hangs"), ("/proc", "nfs")])
-        assert time.monotonic() - began < 5
+        found = probe([(str(point), "fuse.hangs"), ("/proc", "nfs")], deadline_s=8)
         assert found["/proc"]["outcome"] == "ok"
         assert found[str(point)]["outcome"] == "timeout"
         prober = found[str(point)]["prober"]
@@ -62,7 +61,7 @@ def test_a_mount_that_hangs_is_named_with_the_process_that_could_not_be_killed(
         (entry,) = [entry for entry in asleep if entry["pid"] == prober]
         assert entry["comm"] == "kubeledger-stat"
         assert entry.get("wchan", "request_wait_answer") == "request_wait_answer"
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while Path(f"/proc/{prober}").exists():  # it goes with the mount
         assert _state(prober) != "D" or time.monotonic() < deadline
         if _state(prober) == "Z":
@@ -80,11 +79,11 @@ def _state(pid: int) -> str:
 def test_host_facts_of_a_disk_that_really_hangs(tmp_path: Path) -> None:
     with hanging_mount(tmp_path / "hangs") as point:
         disks = Disks([str(point), str(tmp_path)], root="/", proc="/proc")
+        hangs = f"statvfs {point}"
         for now in (0.0, 1.0):
-            began = time.monotonic()
             disks.begin(now)
-            end = began + 0.5
-            found = disks.take(lambda end=end: end - time.monotonic())  # type: ignore[misc]
+            end = time.monotonic() + 0.5
+            found = disks.take(lambda end=end: end - patient("statvfs", but=hangs))  # type: ignore[misc]
             assert found.pop(str(point)) == {"outcome": "timeout"}
             (figures,) = found.values()
             assert figures["size"] == os.statvfs(tmp_path).f_blocks * os.statvfs(tmp_path).f_frsize

@@ -52,9 +52,9 @@ class FakeBus:
         try:
             if self.silent_at == "connect":
                 return
-            line = connection.recv(1000)
+            line = _more(connection)
             while not line.endswith(b"\r\n"):
-                line += connection.recv(1000)
+                line += _more(connection)
             assert line.startswith(b"\0AUTH EXTERNAL ")
             if not self.accept_auth:
                 connection.sendall(b"REJECTED EXTERNAL\r\n")
@@ -67,9 +67,9 @@ class FakeBus:
             pass
 
     def _messages(self, connection: socket.socket) -> None:
-        data = connection.recv(1 << 16)
+        data = _more(connection)
         while not data.startswith(b"BEGIN\r\n") or b"\r\n" not in data:
-            data += connection.recv(1 << 16)
+            data += _more(connection)
         parser = Parser()
         parser.add_data(data[len(b"BEGIN\r\n") :], [])
         serial = 0
@@ -113,3 +113,11 @@ class FakeBus:
         if value is None:
             return new_error(message, "org.freedesktop.DBus.Error.UnknownProperty", "s", ("no",))
         return new_method_return(message, "v", ((SIGNATURES[type(value)], value),))
+
+
+def _more(connection: socket.socket) -> bytes:
+    """A client may give up at any moment."""
+    data = connection.recv(1 << 16)
+    if not data:
+        raise ConnectionResetError
+    return data

@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from collectors.node.host.names import PodNames
 from collectors.node.host.processes import scan
 from collectors.node.host.systemd import Systemd
 from tests.collectors.node.host.bus_server import FakeBus
+from tests.collectors.node.host.patience import come_back, patient
 from tests.collectors.node.host.tree import BOOT, Tree
 
 MOUNTS = (
@@ -45,7 +47,7 @@ class Slow:
     def __call__(self, path: str) -> os.statvfs_result:
         if path.startswith(self.where):
             self.hanging += 1
-            self.gate.wait(20)
+            self.gate.wait()
         # bsize, frsize, blocks, bfree, bavail, files, ffree, favail, flag, namemax
         return os.statvfs_result((4096, 1024, 1000, 400, 300, 77, 66, 66, 0, 255))
 
@@ -58,16 +60,24 @@ def slow() -> Iterator[Slow]:
 
 
 def reader(
-    tree: Tree, statvfs: Callable[[str], os.statvfs_result] = os.statvfs, bus: str = "/none"
+    tree: Tree,
+    statvfs: Callable[[str], os.statvfs_result] = os.statvfs,
+    bus: str = "/none",
+    *,
+    disk_s: float = 60,
+    systemd_s: float = 60,
+    timer: Callable[[], float] = time.monotonic,
 ) -> HostReader:
+    """What hangs is to be given a short time, and what does not all that it needs."""
     paths = ["/var/lib/kubelet", "/var/lib/kubelet/pods", "/var/lib/containerd", "/var/log"]
     return HostReader(
         proc=str(tree.path),
         names=PodNames([]),
         disks=Disks(paths, root="/", proc=str(tree.path), statvfs=statvfs),
-        disk_deadline_s=0.2,
-        systemd=Systemd(bus, units=("kubelet.service",), deadline_s=0.3, every_s=10),
-        systemd_deadline_s=0.3,
+        disk_deadline_s=disk_s,
+        systemd=Systemd(bus, units=("kubelet.service",), deadline_s=systemd_s, every_s=10),
+        systemd_deadline_s=systemd_s,
+        timer=timer,
     )
 
 
@@ -135,11 +145,12 @@ def test_daemons_threads_and_stuck_processes_in_one_sample(tree: Tree) -> None:
     assert values["systemd"] == {"outcome": "absent"}
 
 
+HANGS = "statvfs /var/lib/containerd"
+
+
 def test_a_disk_that_hangs_keeps_nothing_else_away(tree: Tree, slow: Slow) -> None:
-    host = reader(tree, slow)
-    began = time.monotonic()
+    host = reader(tree, slow, disk_s=0.2, timer=lambda: patient("statvfs", but=HANGS))
     values = host.read(0.0)
-    assert time.monotonic() - began < 1.0
     assert values["fs"] == {
         "/": FIGURES,
         "/var/lib/kubelet": FIGURES,
@@ -149,28 +160,22 @@ def test_a_disk_that_hangs_keeps_nothing_else_away(tree: Tree, slow: Slow) -> No
 
 
 def test_a_disk_that_hangs_costs_one_thread_and_one_wait(tree: Tree, slow: Slow) -> None:
-    host = reader(tree, slow)
+    host = reader(tree, slow, disk_s=0.2)
     host.read(0.0)
+    host._disk_deadline_s = 3600  # longer than a test may last, would it be waited for again
     for now in range(1, 6):
-        began = time.monotonic()
         assert host.read(now)["fs"]["/var/lib/containerd"] == {"outcome": "timeout"}
-        assert time.monotonic() - began < 0.15, "it was waited for again"
-    assert slow.hanging == 1
     slow.gate.set()
-    deadline = time.monotonic() + 5
-    while (found := host.read(9.0)["fs"]["/var/lib/containerd"]) != FIGURES:
-        assert found == {"outcome": "timeout"}
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    come_back("statvfs")
+    assert slow.hanging == 1
+    assert host.read(9.0)["fs"]["/var/lib/containerd"] == FIGURES
 
 
 def test_a_silent_systemd_keeps_nothing_else_away(tree: Tree, tmp_path: Path) -> None:
     with FakeBus(tmp_path / "bus", {}) as bus:
         bus.silent_at = "GetUnit"
-        host = reader(tree, Slow("/nowhere"), str(bus.path))
-        began = time.monotonic()
+        host = reader(tree, Slow("/nowhere"), str(bus.path), systemd_s=0.3)
         values = host.read(0.0)
-        assert time.monotonic() - began < 1.0
     assert values["systemd"] == {"outcome": "timeout"}
     assert values["fs"]["/"] == FIGURES
     assert "units" not in values
@@ -185,7 +190,7 @@ def test_a_path_that_is_a_link_is_filed_under_where_it_leads(tmp_path: Path) -> 
     disks = Disks([str(link), str(tmp_path / "gone")], root="/", proc=str(tmp_path / "proc"))
     for now in (0.0, 1.0):
         disks.begin(now)
-        assert list(disks.take(lambda: 5.0)) == [str(data)]
+        assert list(disks.take(lambda: 60.0)) == [str(data)]
 
 
 def test_disks_of_a_host_that_is_mounted_elsewhere(tmp_path: Path, tree: Tree) -> None:
@@ -194,7 +199,7 @@ def test_disks_of_a_host_that_is_mounted_elsewhere(tmp_path: Path, tree: Tree) -
         ["/var/lib/kubelet", "/var/log"], root=f"{tmp_path}/host", proc=str(tree.path)
     )  # fmt: skip
     disks.begin(0.0)
-    assert list(disks.take(lambda: 5.0)) == ["/var/lib/kubelet"]
+    assert list(disks.take(lambda: 60.0)) == ["/var/lib/kubelet"]
 
 
 def test_the_mount_table_is_text(tree: Tree, tmp_path: Path) -> None:
@@ -211,7 +216,10 @@ def test_this_machine(tmp_path: Path) -> None:
     """The real thing: whatever is absent here, this much every Linux has."""
     config = HostConfig(disks=(tmp_path,), bus=tmp_path / "none")
     host = open_host(config, log_roots=[tmp_path])
+    host._disk_deadline_s = 60
+    began = time.time()
     values: dict[str, Any] = dict(host.read(time.monotonic()))
+    ended = time.time()
     assert values["uptime_s"] > 0
     assert values["memory"]["total"] > values["memory"]["available"] > 0
     assert values["pids"]["max"] > values["pids"]["running"] > 0
@@ -222,19 +230,27 @@ def test_this_machine(tmp_path: Path) -> None:
     assert figures["size"] >= figures["free"] > 0
     own = next(p for p in scan("/proc") if p.pid == os.getpid())
     started = kernel.boot_time("/proc") + own.started_s
-    assert abs(time.time() - own.age(values["uptime_s"]) - started) < 5
+    assert began - 5 < started + own.age(values["uptime_s"]) < ended + 5
 
 
-def test_300_processes_cost_little(tree: Tree) -> None:
-    """Under 10 ms of CPU for a whole look at them (measured: 3 to 5)."""
+def test_300_processes_cost_little(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One small file is read of each that is well: 3 to 5 ms of CPU for a whole look."""
     for pid in range(2, 301):
         tree.process(pid, "app", cgroup="0::/x")
     tree.process(400, "containerd")
     host = reader(tree, Slow("/nowhere"))
+    opened, really = Counter[str](), os.open
+
+    def counted(path: Any, *args: Any, **kwargs: Any) -> int:
+        opened[str(path)] += 1
+        return really(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "open", counted)
     host.read(0.0)
-    costs = []
-    for now in range(1, 12):
-        began = time.process_time()
-        host.read(now)
-        costs.append(time.process_time() - began)
-    assert sorted(costs)[2] < 0.010
+    of_apps = Counter({path: n for path, n in opened.items() if _pid(path) in range(2, 301)})
+    assert of_apps == Counter(f"{tree.path}/{pid}/stat" for pid in range(2, 301))
+
+
+def _pid(path: str) -> int:
+    name = Path(path).parent.name
+    return int(name) if name.isdigit() else 0
