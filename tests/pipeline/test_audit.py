@@ -14,6 +14,7 @@ from pipeline.store.config import StoreConfig
 from pipeline.store.embedded.locate import opened
 from pipeline.store.migrate import migrate
 from pipeline.store.native import rows_block
+from tests.pipeline.store.running import FOR_EVER, changed
 
 NOW = 1_795_412_100
 
@@ -23,7 +24,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreConfig]:
     directory = tmp_path_factory.mktemp("audit") / "store"
     directory.mkdir()
     with opened(directory) as settings:
-        yield settings
+        yield changed(settings, ttl_days=FOR_EVER)
 
 
 @pytest.fixture
