@@ -61,7 +61,7 @@ FOREIGN = {"ScaledObject", "ServiceMonitor"}  # their schemas are of other proje
 # What the collector needs beyond "restricted", each with its reason in deploy/security.md.
 COLLECTOR_PATHS = {
     "/var/log", "/var/lib/kubeledger", "/proc", "/run/log/journal", "/etc/machine-id",
-    "/run/containerd/containerd.sock", "/run/dbus/system_bus_socket",
+    "/run/containerd", "/run/dbus",
 }  # fmt: skip
 
 
@@ -141,9 +141,31 @@ def test_the_collector_sees_what_is_listed_and_writes_its_positions_alone() -> N
     writable = {
         volumes[m["name"]] for m in mounts if m["name"] in volumes and not m.get("readOnly")
     }
-    sockets = {path for path in COLLECTOR_PATHS if path.endswith(("sock", "socket"))}
-    assert writable == {"/var/lib/kubeledger"} | sockets
+    assert writable == {"/var/lib/kubeledger"}
     assert pod["spec"]["tolerations"] == [{"operator": "Exists"}]
+
+
+@pytest.mark.parametrize(
+    ("socket", "mounted"),
+    [
+        ("/run/crio/crio.sock", "/run/crio"),
+        ("/run/k3s/containerd/containerd.sock", "/run/k3s/containerd"),
+        ("/run/cri-dockerd.sock", "/run/cri-dockerd.sock"),
+        ("/var/run/dockershim.sock", "/var/run/dockershim.sock"),
+    ],
+)
+def test_a_socket_is_there_again_after_its_listener_was_restarted(
+    socket: str, mounted: str
+) -> None:
+    """By its directory, but for one in /run itself, of which the container has its own."""
+    found = objects(*PLAIN, "--set", f"collector.paths.criSocket={socket}")
+    (pod,) = [pod for name, pod in pods(found) if name == "collect"]
+    (volume,) = [each for each in pod["spec"]["volumes"] if each["name"] == "cri"]
+    (mount,) = [
+        each for each in pod["spec"]["containers"][0]["volumeMounts"] if each["name"] == "cri"
+    ]
+    assert volume["hostPath"] == {"path": mounted}
+    assert (mount["mountPath"], mount["readOnly"]) == (mounted, True)
 
 
 def test_the_forward_input_is_asked_for_guarded_and_reachable() -> None:

@@ -74,6 +74,13 @@ livenessProbe:
   failureThreshold: 6
 {{- end }}
 
+{{/* What of the host is mounted for a socket: its directory. A runtime that was restarted listens on a
+     new file, which a mount of the old one never shows; and where no such socket is, the runtime
+     would make a directory of its name on the node. Directly below /run it is the file all the same. */}}
+{{- define "kubeledger.socketPlace" -}}
+{{- if has (dir .) (list "/run" "/var/run") }}{{ . }}{{ else }}{{ dir . }}{{ end }}
+{{- end }}
+
 {{/* Settings of the bus, as every service has them under `broker`. */}}
 {{- define "kubeledger.broker" -}}
 {{- if .Values.embedded.enabled }}
