@@ -5,6 +5,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 	&& { echo $$p; break; }; done)
 BIN := .venv/bin
 STAMP := .venv/.ready
+WORKERS ?= 2
 KILLS ?= 50
 MINUTES ?= 30
 SEED ?= $(shell date +%s)
@@ -40,8 +41,9 @@ $(STAMP): pyproject.toml requirements.lock
 demo: setup
 	$(BIN)/kubeledger demo
 
+# Each file on one of two workers: most tests wait for processes, not for a core.
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 quick: setup
 	$(BIN)/python -m pytest -m "not slow and not real"

@@ -7,11 +7,12 @@ stuck, or nothing.
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from pipeline.base.address import split_address
 from pipeline.base.errors import UsageError
+from pipeline.base.listener import Listener
 from pipeline.base.telemetry import ServiceTelemetry
 
 Health = Callable[[], str | None]  # None: fine; a text: what is wrong and since when
@@ -38,10 +39,9 @@ def serve_health(
             """Scrapes are not news."""
 
     try:
-        server = ThreadingHTTPServer((host, port), Handler)
+        server = Listener((host, port), Handler)
     except OSError as error:
         raise UsageError(f"cannot listen on {address}: {error.strerror}") from error
-    server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, name="health", daemon=True)
     thread.start()
     try:

@@ -16,7 +16,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from importlib import resources
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -24,6 +24,7 @@ from urllib.parse import parse_qs, urlsplit
 from pipeline.base.clock import Clock
 from pipeline.base.errors import KubeledgerError, Unavailable, UsageError
 from pipeline.base.lifecycle import Stop
+from pipeline.base.listener import Listener
 from pipeline.console.page import asking, loglines
 from pipeline.console.page.asking import Query
 from pipeline.console.page.boards import Board, open_boards
@@ -181,11 +182,10 @@ def serving(
         page = page_
 
     try:
-        server = ThreadingHTTPServer((host.strip("[]"), int(port)), Bound)
+        server = Listener((host.strip("[]"), int(port)), Bound)
     except OSError as error:
         raise UsageError(f"cannot serve the page at {address}: {error.strerror}") from error
     page_.address = (str(server.server_address[0]), int(server.server_address[1]))
-    server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, name="page", daemon=True)
     thread.start()
     try:

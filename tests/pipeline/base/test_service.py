@@ -5,8 +5,10 @@ import json
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 
@@ -19,6 +21,7 @@ from pipeline.base.lifecycle import Stop
 from pipeline.base.ports import free_port
 from pipeline.base.telemetry import ServiceTelemetry, fluent_forwarder, service_telemetry
 from pipeline.contract import metrics
+from tests.journeys.command import wait_for
 
 
 def get(address: tuple[str, int], path: str) -> tuple[int, str]:
@@ -67,6 +70,25 @@ def test_metrics_and_health_over_http() -> None:
         wrong.append("bytes wait, none acknowledged for 61 s")
         assert get(address, "/healthz") == (503, wrong[0] + "\n")
         assert get(address, "/other")[0] == 404
+
+
+def test_a_probe_that_hangs_up_is_no_news(capsys: pytest.CaptureFixture[str]) -> None:
+    asked, answer = threading.Event(), threading.Event()
+
+    def health() -> None:
+        asked.set()
+        assert answer.wait(60)
+
+    telemetry = ServiceTelemetry("x", stream=io.StringIO())
+    with serve_health("127.0.0.1:0", telemetry, health) as address:
+        with socket.create_connection(address) as probe:
+            probe.sendall(b"GET /healthz HTTP/1.1\r\n\r\n")
+            assert asked.wait(60)
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        answer.set()  # to nobody: the connection was reset
+        wait_for(lambda: not any("request" in one.name for one in threading.enumerate()), "the end")
+        assert get(address, "/healthz") == (200, "ok\n")
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("address", ["9600", "127.0.0.1:", "host:http"])
