@@ -13,10 +13,10 @@ from pipeline.broker.open import open_broker
 from pipeline.contract.topics import LOGS
 from pipeline.store.clickhouse import open_store
 from pipeline.store.embedded.locate import opened
-from tests.journeys.command import count, query, run, serving, up, wait_for
+from tests.journeys.command import SECOND, count, query, run, serving, up, wait_for
 
 UID = "0a1b2c3d-0000-4000-8000-000000000001"
-LINE = b"2026-11-23T05:35:03.371688788Z stdout F line\n"
+LINE = f"{SECOND}.371688788Z stdout F line\n".encode()
 ALTERED = (
     ("ALTER TABLE logs DROP COLUMN restart", "ALTER TABLE logs ADD COLUMN restart UInt32",
      ("logs", "restart")),

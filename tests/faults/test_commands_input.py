@@ -6,10 +6,10 @@ import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from tests.journeys.command import count, query, run, serving, up, wait_for
+from tests.journeys.command import SECOND, count, query, run, serving, up, wait_for
 
 UID = "0a1b2c3d-0000-4000-8000-{:012d}"
-STAMP = "2026-11-23T05:35:03.{:09d}Z"
+STAMP = SECOND + ".{:09d}Z"
 
 YESTERDAY = (datetime.now(UTC) - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%S")
 JUMPS = (

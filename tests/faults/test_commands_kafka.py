@@ -13,7 +13,7 @@ from pipeline.base.clock import SystemClock
 from pipeline.console.embedded import EmbeddedPipeline, Inputs
 from pipeline.console.up import drain
 from pipeline.store.clickhouse import open_store
-from tests.journeys.command import run, wait_for
+from tests.journeys.command import SECOND, run, wait_for
 from tests.real.kafka import KafkaNode, RealPartMissing, start_kafka
 
 UID = "0a1b2c3d-0000-4000-8000-{:012d}"
@@ -36,7 +36,7 @@ def write(root: Path, pod: int, first: int, many: int) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "0.log").open("a") as out:
         for n in range(first, first + many):
-            out.write(f"2026-11-23T05:35:03.{n:09d}Z stdout F pod {pod} line {n}\n")
+            out.write(f"{SECOND}.{n:09d}Z stdout F pod {pod} line {n}\n")
     return folder
 
 

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from pipeline.base.ports import free_port
-from tests.journeys.command import count, query, run, serving, up, wait_for
+from tests.journeys.command import SECOND, count, query, run, serving, up, wait_for
 
 UID = "0a1b2c3d-0000-4000-8000-{:012d}"
 
@@ -28,9 +28,8 @@ def container(root: Path, number: int) -> Path:
 
 
 def lines(first: int, many: int, width: int = 1) -> bytes:
-    stamp = "2026-11-23T05:35:03"
     return "".join(
-        f"{stamp}.{n:09d}Z stdout F line {n} {os.urandom(width).hex()}\n"
+        f"{SECOND}.{n:09d}Z stdout F line {n} {os.urandom(width).hex()}\n"
         for n in range(first, first + many)
     ).encode()
 

@@ -17,6 +17,7 @@ from pipeline.contract.configs import ConfigVersion, encode_config
 from pipeline.contract.topics import CONFIGS
 from pipeline.store.clickhouse import open_store
 from tests.journeys.account import account_of
+from tests.journeys.command import SECOND
 
 pytestmark = pytest.mark.slow
 UID = "0a1b2c3d-0000-4000-8000-000000000001"
@@ -44,7 +45,7 @@ def test_a_file_in_a_volume_from_the_wish_to_the_row(tmp_path: Path) -> None:
     printed = tmp_path / "pods" / f"shop_web-1_{UID}" / "main"
     for directory in (volume, printed):
         directory.mkdir(parents=True)
-    (printed / "0.log").write_text("2026-11-23T05:35:00.000000001Z stdout F printed a@b.example\n")
+    (printed / "0.log").write_text(f"{SECOND}.000000001Z stdout F printed a@b.example\n")
     (tmp_path / "pod.json").write_text(json.dumps(POD))
     (tmp_path / "secret").write_text("info n=999999 root\n")
     (volume / "link.log").symlink_to(tmp_path / "secret")

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.journeys.command import count, query, run, serving, up, wait_for
+from tests.journeys.command import SECOND, count, query, run, serving, up, wait_for
 from tests.journeys.reference import read_tree
 
 RECORDED = Path(__file__).resolve().parents[1] / "recordings" / "healthy"
@@ -23,7 +23,7 @@ def test_up_on_a_directory_that_somebody_else_keeps_writing(tmp_path: Path) -> N
     def append(many: int) -> None:
         with live.open("ab") as out:
             for _ in range(many):
-                out.write(b"2026-11-23T05:35:03.371688788Z stdout F line %d\n" % next(lines))
+                out.write(f"{SECOND}.371688788Z stdout F line {next(lines)}\n".encode())
 
     append(100)
     with up("--logs", pods, "--data", data):

@@ -8,10 +8,10 @@ import pytest
 
 import kubeledger
 from pipeline.base.errors import UsageError
-from tests.journeys.command import count, run, serving, up, wait_for
+from tests.journeys.command import SECOND, count, run, serving, up, wait_for
 from tests.journeys.recordings import folder
 
-LINE = b"2026-11-23T05:35:03.371688788Z stdout F line %d\n"
+LINE = SECOND.encode() + b".371688788Z stdout F line %d\n"
 
 
 def command(*words: object) -> None:
