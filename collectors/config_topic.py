@@ -46,11 +46,14 @@ class ConfigTopic:
         self._stop.set()
 
     def _run(self) -> None:
+        said = ""  # once: a bus behind a door is never read
         while not self._stop.is_set():
             try:
                 self._read()
             except KubeledgerError as error:
-                self._telemetry.event("configs-unread", level="warn", why=str(error))
+                if str(error) != said:
+                    said = str(error)
+                    self._telemetry.event("configs-unread", level="warn", why=said)
                 self._stop.wait(_PAUSE_S)
 
     def _read(self) -> None:

@@ -13,7 +13,7 @@ in order; a number that the server has seen from this producer is not written ag
 that in memory: a record whose acknowledgement was lost together with the server is written twice,
 which readers of every topic absorb (by file and offset, by id, by key).
 
-Only what collectors write may come in: with a stolen token nobody writes facts.
+Only what collectors and the watcher write may come in: with a stolen token nobody writes facts.
 """
 
 import select
@@ -33,7 +33,7 @@ VERSION = 1
 HELLO, NO = "hello", "no"
 REFUSALS: dict[str, type[KubeledgerError]] = {"rejected": Rejected, "fatal": Fatal}
 ALREADY = -1  # offset of a record that was written before
-COLLECTED = frozenset({topics.LOGS, topics.PODS, topics.STATE})
+COLLECTED = frozenset({topics.LOGS, topics.PODS, topics.STATE, topics.CONFIGS})
 MAX_FRAME = topics.MAX_RECORD_BYTES + (64 << 10)
 HELLO_FRAME = 4096
 HELLO_S = 10.0

@@ -20,7 +20,7 @@ from pipeline.broker.door_server import DoorServer
 from pipeline.broker.open import open_broker
 from pipeline.broker.protocol import Broker, TopicPartition
 from pipeline.broker.sqlite import SqliteBroker
-from pipeline.contract.topics import FACTS, LOGS, topic_specs
+from pipeline.contract.topics import CONFIGS, FACTS, LOGS, STATE, topic_specs
 from tests.real.authority import self_signed
 
 TOKEN = "s3cret-of-the-bus"  # noqa: S105
@@ -154,6 +154,14 @@ def test_collectors_cannot_write_what_folds_conclude(behind: Door) -> None:
     with pytest.raises(Rejected, match=r"kubeledger\.facts"):
         producer.send(FACTS, key=b"node/a", value=b"{}").result(60.0)
     assert producer.send(LOGS, key=b"k", value=b"v").result(60.0)
+    producer.close(5.0)
+
+
+def test_what_the_watcher_writes_comes_in(behind: Door) -> None:
+    """A LogConfig that is refused would stop the watcher, at each start anew."""
+    producer = behind.producer()
+    for topic in (STATE, CONFIGS):
+        assert producer.send(topic, key=b"k", value=b"v").result(10.0).offset == 0
     producer.close(5.0)
 
 
