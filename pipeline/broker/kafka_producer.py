@@ -43,6 +43,7 @@ PRODUCER_OPTIONS: Options = {
 GATHER_S = 0.02
 GATHER_BYTES = 1 << 20  # so much is handed over at once
 _RETRY_S = (0.2, 5.0)
+_MOST_REASONS = 5
 _CLOSE_S = 5.0
 
 Notice = Callable[[str], None]
@@ -68,7 +69,7 @@ class KafkaBusProducer:
         self._closed = threading.Event()
         self._work = threading.Event()  # something waits
         self._urgent = threading.Event()  # hand over now, do not gather
-        self._troubled = False
+        self._reasons: set[str] = set()  # that were told since it last went well
         self._feeder = threading.Thread(target=self._run, name="bus-feeder", daemon=True)
 
     def start(self) -> "KafkaBusProducer":
@@ -148,8 +149,8 @@ class KafkaBusProducer:
         while self._client is not None and (send := self._outbox.first()) is not None:
             if not self._hand_over_in_turn(send):
                 return False
-        if self._troubled and self._client is not None:
-            self._troubled = False
+        if self._reasons and self._client is not None:
+            self._reasons.clear()
             self._notice("Kafka takes records again")
         return self._client is not None
 
@@ -248,9 +249,11 @@ class KafkaBusProducer:
         self._outbox.wake_watchers()
 
     def _trouble(self, error: KubeledgerError) -> None:
-        if not self._troubled:
-            self._troubled = True
-            self._notice(f"records wait and are sent again: {error}")
+        """Each reason is told once: a first try may have had no time to learn the real one."""
+        reason = str(error)
+        if reason not in self._reasons and len(self._reasons) < _MOST_REASONS:
+            self._reasons.add(reason)
+            self._notice(f"records wait and are sent again: {reason}")
 
 
 def _end(client: Any) -> None:
