@@ -1,6 +1,6 @@
 """fluent-logger's own tests against the forward input. Its sdist (PyPI) brings them; it is fetched
-into the cache of the other suites, checked by its hash, and never committed. Only their mock server
-is replaced, by mockserver.py."""
+into the cache of the other suites, checked by its hash, and never committed. Their mock server is
+replaced, by mockserver.py; handlers.py takes away what they leave behind."""
 
 import hashlib
 import os
@@ -47,6 +47,7 @@ def test_its_own_tests_pass(tmp_path: Path) -> None:
     folder = tmp_path / f"fluent_logger-{VERSION}"
     shutil.rmtree(folder / "fluent")  # what is installed is tested
     shutil.copy(HERE / "mockserver.py", folder / "tests" / "mockserver.py")
+    shutil.copy(HERE / "handlers.py", folder / "tests" / "conftest.py")
     (folder / "pytest.ini").write_text("[pytest]\n")
     words = ["-q", "--timeout", "60", "--junitxml=report.xml", "--deselect", NOT_OURS, "tests"]
     done = subprocess.run(
