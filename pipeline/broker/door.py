@@ -14,6 +14,18 @@ that in memory: a record whose acknowledgement was lost together with the server
 which readers of every topic absorb (by file and offset, by id, by key).
 
 Only what collectors and the watcher write may come in: with a stolen token nobody writes facts.
+They read one topic, that of log configurations, by a connection of its own:
+
+  client  ["read", 1, token, topic]
+  server  ["hello", 1]                           or ["no", why] and the end
+  client  ["bounds", partition]
+  server  ["bounds", beginning, end]
+  client  ["time", partition, Unix ms]
+  server  ["time", offset | nil]
+  client  ["fetch", partition, offset, ms]        wait so long if there is nothing
+  server  [offset, Unix ms, key | nil, value | nil, [[name, bytes], …]] for each record, then
+          ["next", offset]
+  server  ["fatal", why]                          instead of any of these
 """
 
 import select
@@ -31,9 +43,12 @@ from pipeline.contract import topics
 
 VERSION = 1
 HELLO, NO = "hello", "no"
+READ, BOUNDS, TIME, FETCH, NEXT = "read", "bounds", "time", "fetch", "next"
 REFUSALS: dict[str, type[KubeledgerError]] = {"rejected": Rejected, "fatal": Fatal}
 ALREADY = -1  # offset of a record that was written before
 COLLECTED = frozenset({topics.LOGS, topics.PODS, topics.STATE, topics.CONFIGS})
+READABLE = frozenset({topics.CONFIGS})
+MAX_WAIT_S = 5.0  # of one fetch
 MAX_FRAME = topics.MAX_RECORD_BYTES + (64 << 10)
 HELLO_FRAME = 4096
 HELLO_S = 10.0
@@ -43,6 +58,21 @@ _READ = 256 << 10
 def pack(frame: list[Any]) -> bytes:
     packed: bytes = msgpack.packb(frame, use_bin_type=True)
     return packed
+
+
+def is_content(stamp: object, key: object, value: object, headers: object) -> bool:
+    """Are these a record's?"""
+    return (
+        type(stamp) is int
+        and (key is None or isinstance(key, bytes))
+        and (value is None or isinstance(value, bytes))
+        and isinstance(headers, list)
+        and all(
+            isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str)
+            and isinstance(pair[1], bytes)
+            for pair in headers
+        )
+    )  # fmt: skip
 
 
 class Wire:
@@ -83,7 +113,10 @@ class Wire:
 
     def _wait(self, wanted: int) -> None:
         poll = select.poll()
-        poll.register(self._connection, wanted)
+        try:
+            poll.register(self._connection, wanted)
+        except ValueError as error:  # another thread has closed it this very moment
+            raise ConnectionAbortedError("the connection was closed here") from error
         if not poll.poll(None if self.timeout_s is None else self.timeout_s * 1000):
             raise TimeoutError(f"nothing for {self.timeout_s:g} s")
 

@@ -11,7 +11,7 @@ import socket
 import ssl
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.base.config import read_secret
-from pipeline.base.errors import Rejected, Unavailable
+from pipeline.base.errors import KubeledgerError, Rejected, Unavailable
 from pipeline.broker import door
-from pipeline.broker.protocol import Position, Producer
+from pipeline.broker.door_reading import answer
+from pipeline.broker.protocol import Position, Producer, Reader
 
 MAX_CONNECTIONS = 512
 UNDER_WAY_BYTES = 16 << 20  # per connection
@@ -49,17 +50,21 @@ class DoorServer:
         listener: socket.socket,
         producer: Producer,
         *,
+        reader: Callable[[], Reader],
         tls: ssl.SSLContext | None,
         token_file: Path,
         allowed: frozenset[str] = door.COLLECTED,
+        readable: frozenset[str] = door.READABLE,
         say: Say,
     ) -> None:
         self._listener = listener
         self._producer = producer
+        self.reader = reader
         self._tls = tls
         self._token_file = token_file
         read_secret(token_file, "token of the bus")  # a missing one is an error now
         self._allowed = allowed
+        self.readable = readable
         self.say = say
         self._sessions: OrderedDict[str, _Session] = OrderedDict()
         self._lock = threading.Lock()
@@ -112,7 +117,7 @@ class DoorServer:
                     self._open.discard(plain)
                     self._open.add(connection)
             _Visit(self, door.Wire(connection), peer).run()
-        except (Unavailable, OSError) as error:
+        except (KubeledgerError, OSError) as error:
             if not self._ending:
                 self.say("broken", f"{peer}: {error}")
         finally:
@@ -174,9 +179,11 @@ class _Visit:
             self._wire.sendall(door.pack([door.NO, why]))
             self._server.say("refused", f"{self._peer}: {why}")
             return
+        if hello[0] == door.READ:
+            self._read(stream, hello[3])
+            return
         session, turn = self._server.session(hello[3])
-        self._wire.sendall(door.pack([door.HELLO, door.VERSION]))
-        self._wire.timeout_s = None
+        self._welcome()
         writer = threading.Thread(target=self._write, name="door-out", daemon=True)
         writer.start()
         try:
@@ -186,12 +193,29 @@ class _Visit:
             self._answers.put(None)
             writer.join(2.0)
 
+    def _welcome(self) -> None:
+        self._wire.sendall(door.pack([door.HELLO, door.VERSION]))
+        self._wire.timeout_s = None
+
+    def _read(self, stream: Iterator[list[Any]], topic: str) -> None:
+        reader = self._server.reader()
+        try:
+            self._welcome()
+            answer(stream, self._wire, topic, reader)
+        finally:
+            reader.close()
+
     def _refusal(self, hello: list[Any]) -> str:
-        if len(hello) != 4 or hello[0] != door.HELLO or not isinstance(hello[3], str):
+        words = (door.HELLO, door.READ)
+        if len(hello) != 4 or hello[0] not in words or not isinstance(hello[3], str):
             return "this is the bus of kubeledger; say hello first"
         if hello[1] != door.VERSION:
             return f"protocol version {hello[1]!r:.20} is not {door.VERSION}; use the same release"
-        return "" if self._server.admits(hello[2]) else "the token is wrong"
+        if not self._server.admits(hello[2]):
+            return "the token is wrong"
+        if hello[0] == door.READ and hello[3] not in self._server.readable:
+            return f"topic {hello[3]!r:.60} is not one that collectors read"
+        return ""
 
     def _take(self, frame: list[Any], session: _Session, turn: int) -> None:
         if not _is_record(frame):
@@ -240,21 +264,13 @@ class _Visit:
 def _is_record(frame: list[Any]) -> bool:
     if len(frame) != 7:
         return False
-    seq, topic, partition, stamp, key, value, headers = frame
+    seq, topic, partition, *rest = frame
     return (
         type(seq) is int
         and isinstance(topic, str)
         and (partition is None or type(partition) is int)
-        and type(stamp) is int
-        and (key is None or isinstance(key, bytes))
-        and (value is None or isinstance(value, bytes))
-        and isinstance(headers, list)
-        and all(
-            isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str)
-            and isinstance(pair[1], bytes)
-            for pair in headers
-        )
-    )  # fmt: skip
+        and door.is_content(*rest)
+    )
 
 
 def _before() -> "Future[Position]":

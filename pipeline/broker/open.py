@@ -32,7 +32,7 @@ def open_broker(config: "BrokerConfig", *, notice: Callable[[str], None] | None 
 
         return KafkaBroker(_servers(rest[2:], config.url), config, notice=notice)
     if scheme == "kubeledger" and rest.startswith("//"):
-        from pipeline.broker.door_producer import DoorBroker
+        from pipeline.broker.door_broker import DoorBroker
 
         servers = _servers(rest[2:], config.url)
         if len(servers) == 1:

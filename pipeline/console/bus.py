@@ -15,6 +15,7 @@ from pipeline.base.tls import server_tls
 from pipeline.broker.door_config import BusConfig
 from pipeline.broker.door_server import DoorServer
 from pipeline.broker.open import open_broker
+from pipeline.broker.trouble import notices
 from pipeline.contract.metrics import DOOR_CONNECTIONS, DOOR_REFUSED
 
 _WATCH_S = 1.0
@@ -32,17 +33,21 @@ def run_bus(path: Path | None, environment: Mapping[str, str]) -> None:
     telemetry = service_telemetry("bus", environment)
     tls = _tls(config)
 
-    def notice(text: str) -> None:
-        telemetry.event("bus.notice", "warn", text=text)
-
     def say(what: str, whom: str) -> None:
         telemetry.count(DOOR_REFUSED, why=what)
         telemetry.event(f"door.{what}", "warn", who=whom)
 
-    broker = open_broker(config.broker, notice=notice)
+    broker = open_broker(config.broker, notice=notices(telemetry))
     producer = broker.producer()
     listener = _listen(config.listen)
-    server = DoorServer(listener, producer, tls=tls, token_file=config.token_file, say=say).start()
+    server = DoorServer(
+        listener,
+        producer,
+        reader=broker.reader,
+        tls=tls,
+        token_file=config.token_file,
+        say=say,
+    ).start()
     try:
         with Stop().on_signals() as stop, serve_health(config.health, telemetry, lambda: None):
             telemetry.event("started", listen=config.listen, tls=tls is not None)

@@ -7,13 +7,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from pipeline.base.ports import free_port
+from pipeline.broker.config import BrokerConfig
+from pipeline.broker.open import open_broker
+from pipeline.contract.configs import ConfigVersion, encode_config
+from pipeline.contract.topics import CONFIGS
 from pipeline.store.embedded.locate import endpoint
-from tests.journeys.command import SECOND, count, run, wait_for
+from tests.journeys.command import SECOND, count, query, run, wait_for
 from tests.real.authority import self_signed
 
 pytestmark = pytest.mark.slow
@@ -79,6 +84,77 @@ def test_a_killed_bus_costs_no_line_and_doubles_none(tmp_path: Path) -> None:
         for process in (collector, bus):
             process.terminate()
             process.wait(60)
+
+
+def test_files_in_volumes_of_another_node(tmp_path: Path) -> None:
+    """What a pod wishes by a variable is read there, and what a LogConfig says of it counts: both
+    sides learn of it by the bus, one of them through the door."""
+    token = tmp_path / "token"
+    token.write_text("only-for-this-test")
+    data, port, uid = tmp_path / "data", free_port(), "11111111-2222-3333-4444-555555555555"
+    logs = tmp_path / "kubelet" / uid / "volumes" / "kubernetes.io~empty-dir" / "logs"
+    logs.mkdir(parents=True)
+    (tmp_path / "roots").mkdir()
+    (tmp_path / "pods.json").write_text(json.dumps({"kind": "PodList", "items": [_pod(uid)]}))
+    broker = {"url": f"kubeledger://127.0.0.1:{port}", "password_file": str(token)}
+    config = tmp_path / "collect.yaml"
+    config.write_text(
+        yaml.safe_dump(
+            {
+                "node": "elsewhere",
+                "cluster": "small",
+                "roots": [str(tmp_path / "roots")],
+                "state_dir": str(tmp_path / "state"),
+                "health": "",
+                "pods": {"files": [str(tmp_path / "pods.json")]},
+                "volumes": {"enabled": True, "kubelet_pods": str(tmp_path / "kubelet")},
+                "broker": broker,
+            }
+        )
+    )
+    words = ("--bus-listen", f"127.0.0.1:{port}", "--bus-token-file", token)
+    bus = start("up", "--data", data, "--cluster", "small", *words)
+    collector = start("collect", "--config", config)
+    try:
+        wait_for(lambda: endpoint(data / "store") is not None, "the start")
+        producer = open_broker(BrokerConfig(**broker)).producer()
+        said = {"files": ["/logs/*.log"], "attributes": {"team": "支付"}}
+        meta = {"name": "biz", "namespace": "shop", "uid": "c1", "generation": 1}
+        version = ConfigVersion(
+            "c1", 1, 0, object={"kind": "LogConfig", "metadata": meta, "spec": said}
+        )
+        producer.send(CONFIGS, key=b"c1", value=encode_config(version)).result(120)
+        producer.close(5)
+
+        def told() -> bool:
+            """A line that was read after the LogConfig was known."""
+            with (logs / "app.log").open("a") as out:
+                out.write("a line\n")
+            return count(data, "attrs['team'] = '支付'") > 0
+
+        wait_for(told, "lines of the file")
+        [row] = query(
+            data,
+            "SELECT DISTINCT pod, attrs['logstore'] AS store, attrs['team'] AS team, "
+            "attrs['log.file.path'] AS path FROM logs WHERE attrs['team'] != ''",
+        )
+        assert row == {"pod": "web", "store": "biz", "team": "支付", "path": "/logs/app.log"}
+    finally:
+        for process in (collector, bus):
+            process.terminate()
+            process.wait(60)
+
+
+def _pod(uid: str) -> dict[str, Any]:
+    meta = {"name": "web", "namespace": "shop", "uid": uid, "labels": {"app": "web"}}
+    container = {
+        "name": "main",
+        "image": "web:1",
+        "env": [{"name": "aliyun_logs_biz", "value": "/logs/*.log"}],
+        "volumeMounts": [{"name": "logs", "mountPath": "/logs"}],
+    }
+    spec = {"containers": [container], "volumes": [{"name": "logs", "emptyDir": {}}]}
+    return {"metadata": meta, "spec": {**spec, "nodeName": "elsewhere"}}
 
 
 @pytest.mark.parametrize(

@@ -12,14 +12,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.base.errors import Unavailable
+from pipeline.base.errors import KubeledgerError, Unavailable
 from pipeline.broker import door
-from pipeline.contract.topics import FACTS, LOGS
+from pipeline.broker.door_entrance import Entrance
+from pipeline.broker.door_reader import DoorReader
+from pipeline.broker.protocol import TopicPartition
+from pipeline.contract.topics import CONFIGS, FACTS, LOGS
 from tests.fuzz.hostile import MIB, bent, examples, only, values, within
 from tests.pipeline.broker.test_door import TOKEN, Door
 
 HELLO = door.pack([door.HELLO, door.VERSION, TOKEN, "p"])
+READ = door.pack([door.READ, door.VERSION, TOKEN, CONFIGS])
+FETCH = door.pack([door.FETCH, 0, 0, 1])
+WORDS = [door.BOUNDS, door.TIME, door.FETCH, door.NEXT, "fatal", "rejected"]
 RECORD = door.pack([1, LOGS, None, 5, b"k", b"v" * 40, [["h", b"x"]]])
+
+
+def packed(frame: list[Any]) -> bytes:
+    try:
+        return door.pack(frame)
+    except (ValueError, OverflowError, UnicodeError):
+        return door.pack([1, FACTS, None, 5, None, None, []])
 
 
 class Given(door.Wire):
@@ -27,6 +40,12 @@ class Given(door.Wire):
 
     def __init__(self, data: bytes, piece: int) -> None:
         self._data, self._piece = data, piece
+
+    def sendall(self, data: bytes) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
 
     def recv(self, count: int) -> bytes:
         found, self._data = self._data[: self._piece], self._data[self._piece :]
@@ -84,12 +103,17 @@ def test_a_real_door_outlives_whatever_is_said(gate: Door, monkeypatch: pytest.M
         values,
     )
 
-    @examples(80)
-    @given(st.booleans(), bent([HELLO + RECORD, RECORD]) | odd.map(packed))
-    def run(known: bool, data: bytes) -> None:
+    asked = st.lists(values | st.sampled_from([*WORDS, 0, 1 << 61]), min_size=1, max_size=4)
+
+    @examples(120)
+    @given(
+        st.sampled_from([b"", HELLO, READ]),
+        bent([HELLO + RECORD, RECORD, READ + FETCH]) | odd.map(packed) | asked.map(packed),
+    )
+    def run(hello: bytes, data: bytes) -> None:
         client = socket.create_connection(("127.0.0.1", gate.port), timeout=60.0)
         with client, suppress(OSError):
-            client.sendall((HELLO if known else b"") + data)
+            client.sendall(hello + data)
             client.shutdown(socket.SHUT_WR)
             while client.recv(1 << 16):
                 pass
@@ -101,11 +125,37 @@ def test_a_real_door_outlives_whatever_is_said(gate: Door, monkeypatch: pytest.M
         assert msgpack.unpackb(client.recv(100)) == [door.HELLO, door.VERSION]
 
 
+class Bus(Entrance):
+    """What says these bytes, whatever it is asked."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def enter(self, word: str, name: str) -> door.Wire:
+        return Given(self._data, 64)
+
+
+STORED = door.pack([0, 5, b"k", b"v" * 40, [["h", b"x"]]])
+
+
+@examples(120)
+@given(
+    bent([door.pack(["bounds", 0, 1]) + STORED + door.pack(["next", 1])])
+    | st.lists(
+        st.lists(values | st.sampled_from([*WORDS, 0, 1]), min_size=1, max_size=5).map(packed),
+        max_size=4,
+    ).map(b"".join)
+)
+def test_a_reader_takes_what_is_a_record(data: bytes) -> None:
+    tp = TopicPartition(CONFIGS, 0)
+
+    def read() -> None:
+        reader = DoorReader(Bus(data))
+        reader.assign([tp])
+        reader.offset_for_time(tp, 0)
+        reader.poll(0.0)
+
+    only(KubeledgerError, read)
+
+
 RECORD_FIELDS = [1, LOGS, None, 5, b"k", b"v", [["h", b"x"]]]
-
-
-def packed(frame: list[Any]) -> bytes:
-    try:
-        return door.pack(frame)
-    except (ValueError, OverflowError, UnicodeError):
-        return door.pack([1, FACTS, None, 5, None, None, []])

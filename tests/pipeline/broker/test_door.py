@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.base.errors import Rejected, UsageError
+from pipeline.base.errors import Rejected, Unavailable, UsageError
 from pipeline.base.ports import free_port
 from pipeline.base.tls import server_tls
-from pipeline.broker import door, door_producer
+from pipeline.broker import door, door_entrance
 from pipeline.broker.config import BrokerConfig
 from pipeline.broker.door_server import DoorServer
 from pipeline.broker.open import open_broker
@@ -47,7 +47,7 @@ class Door:
         self._inside = self.bus.producer()
         listener = socket.create_server(("127.0.0.1", self.port))
         self._server = DoorServer(
-            listener, self._inside, tls=self._tls, token_file=self.token,
+            listener, self._inside, reader=self.bus.reader, tls=self._tls, token_file=self.token,
             say=lambda what, whom: self.said.append((what, whom)),
         ).start()  # fmt: skip
 
@@ -79,7 +79,7 @@ class Door:
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """What goes wrong first is said, and nothing after it: it must not be that somebody is slow."""
-    monkeypatch.setattr(door_producer, "_CONNECT_S", 60.0)
+    monkeypatch.setattr(door_entrance, "_CONNECT_S", 60.0)
     monkeypatch.setattr(door, "HELLO_S", 60.0)
 
 
@@ -116,6 +116,21 @@ def test_a_broken_connection_loses_nothing_and_doubles_nothing(behind: Door) -> 
     producer.close(5.0)
     assert behind.stored() == sent
     assert behind.notices
+
+
+class Closing(socket.socket):
+    """Another thread closes it just after it was found empty."""
+
+    def recv(self, *_: Any) -> bytes:
+        self.close()
+        raise BlockingIOError
+
+
+def test_a_connection_that_is_closed_between_two_looks_has_ended() -> None:
+    """As the bus does when it stops; a thread of a connection must not break down over it."""
+    near, far = socket.socketpair()
+    with far, pytest.raises(OSError, match="was closed here"):
+        door.Wire(Closing(fileno=near.detach())).recv(1)
 
 
 def test_while_the_bus_is_away_records_wait(behind: Door) -> None:
@@ -161,13 +176,58 @@ def test_what_the_watcher_writes_comes_in(behind: Door) -> None:
     """A LogConfig that is refused would stop the watcher, at each start anew."""
     producer = behind.producer()
     for topic in (STATE, CONFIGS):
-        assert producer.send(topic, key=b"k", value=b"v").result(10.0).offset == 0
+        assert producer.send(topic, key=b"k", value=b"v").result(60.0).offset == 0
     producer.close(5.0)
+
+
+def configs(behind: Door) -> Any:
+    reader = open_broker(behind.config()).reader()
+    reader.assign([TopicPartition(CONFIGS, 0)])
+    return reader
+
+
+def test_log_configurations_are_read_and_nothing_else(behind: Door) -> None:
+    producer, reader = behind.producer(), configs(behind)
+    for n in range(3):
+        producer.send(CONFIGS, key=b"k%d" % n, value=b"v%d" % n).result(60.0)
+    assert [record.value for record in reader.poll(5.0)] == [b"v0", b"v1", b"v2"]
+    assert reader.poll(0.0) == []
+    reader.close()
+    for topic in (LOGS, STATE, FACTS):
+        with pytest.raises(Unavailable, match=f"{topic}' is not one that collectors read"):
+            open_broker(behind.config()).reader().assign([TopicPartition(topic, 0)])
+    producer.close(5.0)
+
+
+def test_a_reader_goes_on_after_a_break(behind: Door) -> None:
+    producer, reader = behind.producer(), configs(behind)
+    producer.send(CONFIGS, key=b"a", value=b"1").result(60.0)
+    assert [record.value for record in reader.poll(5.0)] == [b"1"]
+    behind.close()
+    with pytest.raises(Unavailable, match="the bus"):
+        reader.poll(0.1)
+    behind.open()
+    producer.send(CONFIGS, key=b"b", value=b"2").result(60.0)
+    assert [record.value for record in reader.poll(5.0)] == [b"2"]
+    reader.close()
+    producer.close(5.0)
+
+
+def test_a_reader_needs_the_token_too(behind: Door, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong"
+    wrong.write_text("guess-0815")
+    reader = open_broker(behind.config(password_file=wrong)).reader()
+    with pytest.raises(Unavailable, match="the token is wrong"):
+        reader.assign([TopicPartition(CONFIGS, 0)])
 
 
 @pytest.mark.parametrize(
     "bytes_",
     [
+        door.pack(["read", 1, TOKEN, CONFIGS]) + door.pack(["fetch", 0, -1, 0]),
+        door.pack(["read", 1, TOKEN, CONFIGS]) + door.pack(["fetch", 0, 0]),
+        door.pack(["read", 1, TOKEN, CONFIGS]) + door.pack([1, CONFIGS, None, 0, b"k", b"v", []]),
+        door.pack(["read", 1, TOKEN, "other"]),
         b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
         b"\x00" * 5000,
         b"\xff" * 5000,
@@ -219,7 +279,7 @@ def test_settings_that_would_send_the_token_in_clear_text_are_refused(tmp_path: 
         open_broker(BrokerConfig(url="kubeledger://bus.example:9650", password_file=token))
     with pytest.raises(UsageError, match="token"):
         open_broker(BrokerConfig(url="kubeledger://127.0.0.1:9650"))
-    with pytest.raises(UsageError, match="they write"):
+    with pytest.raises(UsageError, match="they write, read configurations"):
         open_broker(BrokerConfig(url="kubeledger://127.0.0.1:9650", password_file=token)).consumer(
             "g"
         )
