@@ -46,7 +46,7 @@ class ConfigTopic:
         self._stop.set()
 
     def _run(self) -> None:
-        said = ""  # once: a bus behind a door is never read
+        said = ""  # each trouble once in a row
         while not self._stop.is_set():
             try:
                 self._read()

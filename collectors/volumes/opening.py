@@ -25,11 +25,6 @@ def open_volumes(
         raise UsageError(
             "volumes.enabled needs to know the pods of this node: set kubelet.url or pods.files"
         )
-    if config.broker.url.startswith("kubeledger:"):
-        raise UsageError(
-            "volumes.enabled reads log configurations from the bus, and broker.url is a door that"
-            " only takes what collectors write: leave it off, or use Kafka"
-        )
     feed = WishFeed(telemetry)
     with ConfigTopic(broker, telemetry, feed.learn) as configs:
         yield VolumeFiles(

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from collectors.volumes.wish import FileWish
 from pipeline.contract.record import PodVersion
+from pipeline.logconfig.aliyun_streams import own_files
 from pipeline.logconfig.paths import place_of
 
 # Of what the kubelet makes directories: a uid, the name of a volume.
@@ -76,7 +77,8 @@ def targets(
 
 def _wished(wishes: Iterable[FileWish], pod: PodVersion, container: str) -> list[str]:
     chosen = (wish for wish in wishes if wish.wants(pod, container))
-    return list(dict.fromkeys(path for wish in chosen for path in wish.files))
+    own = [path for path, _ in own_files(pod, container)]
+    return list(dict.fromkeys([*(path for wish in chosen for path in wish.files), *own]))
 
 
 def _node_path(

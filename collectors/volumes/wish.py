@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 from pipeline.contract.configs import ConfigVersion
 from pipeline.contract.record import PodVersion
-from pipeline.logconfig.paths import checked_path
+from pipeline.logconfig.aliyun_inputs import KINDS, input_of
+from pipeline.logconfig.paths import MOST_FILES, checked_path
 from pipeline.logconfig.select import selects
 
 _NAMESPACED, _CLUSTER = "LogConfig", "ClusterLogConfig"
-_MOST = 16  # as the schema has it
 _OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
 
 
@@ -35,16 +35,19 @@ class FileWish(NamedTuple):
 
     namespace: str
     name: str
-    selector: Chosen
+    selectors: Sequence[Chosen]  # any of them
     files: Sequence[str]
 
     def wants(self, pod: PodVersion, container: str) -> bool:
-        return (not self.namespace or self.namespace == pod.namespace) and selects(
-            self.selector,
-            namespace=pod.namespace,
-            pod=pod.name,
-            container=container,
-            labels=pod.labels,
+        return (not self.namespace or self.namespace == pod.namespace) and any(
+            selects(
+                selector,
+                namespace=pod.namespace,
+                pod=pod.name,
+                container=container,
+                labels=pod.labels,
+            )
+            for selector in self.selectors
         )
 
 
@@ -52,6 +55,8 @@ def file_wish(version: ConfigVersion) -> FileWish | None:
     """None: it wishes no files. Raises ValueError for one that does, and cannot be followed."""
     document = version.object
     kind, spec = document.get("kind"), document.get("spec")
+    if kind in KINDS:
+        return _aliyun(document)
     if kind not in (_NAMESPACED, _CLUSTER) or not isinstance(spec, Mapping):
         return None
     files = spec.get("files")
@@ -59,11 +64,19 @@ def file_wish(version: ConfigVersion) -> FileWish | None:
         return None
     meta = _map(document.get("metadata", {}))
     namespace = str(meta.get("namespace") or "default") if kind == _NAMESPACED else ""
-    if not isinstance(files, list) or len(files) > _MOST:
-        raise ValueError(f"files: expected a list of at most {_MOST} paths")
+    if not isinstance(files, list) or len(files) > MOST_FILES:
+        raise ValueError(f"files: expected a list of at most {MOST_FILES} paths")
     paths = [checked_path(str(path)) for path in files]
     chosen = _selector(_map(spec.get("selector", {})), cluster=kind == _CLUSTER)
-    return FileWish(namespace, str(meta.get("name")), chosen, paths)
+    return FileWish(namespace, str(meta.get("name")), [chosen], paths)
+
+
+def _aliyun(document: Mapping[str, Any]) -> FileWish | None:
+    found = input_of(document)
+    if not found.files:
+        return None
+    chosen = [_selector(one, cluster=True) for one in found.selectors]
+    return FileWish("", str(_map(document.get("metadata", {})).get("name")), chosen, found.files)
 
 
 def _selector(found: Mapping[str, Any], *, cluster: bool) -> Chosen:

@@ -7,10 +7,11 @@ from typing import TextIO
 import yaml
 
 from pipeline.base.errors import UsageError
+from pipeline.logconfig.complaints import BadSettings, dotted
 from pipeline.logconfig.convert import convert
 from pipeline.logconfig.documents import Document, documents
 from pipeline.logconfig.objects import is_config, origin
-from pipeline.logconfig.reading import BadSettings, dotted, read_spec
+from pipeline.logconfig.reading import read_spec
 from pipeline.logconfig.spec import CLUSTER, NAMESPACED
 
 Say = Callable[[str], None]

@@ -67,7 +67,8 @@ def explained(pod: PodVersion, objects: Sequence[ConfigObject]) -> list[Explaine
 def _explained(
     pod: PodVersion, objects: Sequence[ConfigObject], container: str, file: str, by: str = ""
 ) -> Explained:
-    wishes = pod_wishes(pod, container) + object_wishes(objects, pod, container, file)
+    wishes = pod_wishes(pod, container, file)
+    wishes += object_wishes(objects, pod, container, file)
     if file and place_of(file, pod.mounts.get(container, {})) is None:
         text = f"{file} is in no emptyDir or hostPath of container {container}: not read"
         wishes += Wishes(notes=[Problem(by, text)])

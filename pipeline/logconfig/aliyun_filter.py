@@ -5,11 +5,11 @@ means that the name is enough, a value in ^…$ is a regular expression. Regular
 namespace, pod and container must all match. Source: iLogtail docs, service_docker_stdout.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pipeline.logconfig.complaints import BadSettings, Path
 from pipeline.logconfig.globs import globs_of
-from pipeline.logconfig.reading import BadSettings
 
 _NAMES = {
     "K8sNamespaceRegex": "namespaces", "K8sPodRegex": "pods", "K8sContainerRegex": "containers",
@@ -24,10 +24,7 @@ _UNKNOWN = ("IncludeEnv", "ExcludeEnv", "ExcludeLabel", "ExcludeContainerLabel")
 
 def selectors(detail: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Selectors of which any may hold. Raises BadSettings."""
-    for name in _UNKNOWN:
-        if detail.get(name):
-            text = "filters by environment or container label have no counterpart"
-            raise BadSettings([((name,), text)])
+    refuse(detail, _UNKNOWN)
     common: dict[str, Any] = {}
     for name, field in _NAMES.items():
         if detail.get(name):
@@ -51,6 +48,14 @@ def selectors(detail: Mapping[str, Any]) -> list[dict[str, Any]]:
         text = "labels of pods and labels of containers together have no counterpart"
         raise BadSettings([(("IncludeK8sLabel",), text)])
     return [_joined(common, one, expressions) for one in alternatives or named or [{}]]
+
+
+def refuse(detail: Mapping[str, Any], names: Iterable[str], where: Path = ()) -> None:
+    """Raises BadSettings if one of these filters is set."""
+    for name in names:
+        if detail.get(name):
+            text = "filters by environment or container label have no counterpart"
+            raise BadSettings([((*where, name), text)])
 
 
 def _joined(

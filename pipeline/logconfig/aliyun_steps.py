@@ -34,19 +34,36 @@ class Steps:
             values["attributes"] = {**attributes, **self._attributes}
         return values
 
-    def read_input(self, detail: Object) -> None:
+    def read_output(self, detail: Object) -> None:
+        """Options of an input of standard output."""
         out = detail.get("Stdout", not detail.get("IgnoringStdout", False)) is not False
         err = detail.get("Stderr", not detail.get("IgnoringStderr", False)) is not False
         if not (out and err):
             self._values["exclude"] = "stderr" if out else "stdout" if err else "all"
+        self._input(detail)
+
+    def read_files(self, detail: Object) -> None:
+        """Options of an input of files; the older form says in them how a line is parsed, too."""
+        self._input(detail)
+        kind = detail.get("logType")
+        if kind == "json_log":
+            self._parse(kind, {"format": "json"})
+        elif kind == "common_reg_log" and detail.get("key", ["content"]) != ["content"]:
+            self._regex(kind, {"Regex": detail.get("regex", ""), "Keys": detail["key"]})
+        elif kind not in (None, "common_reg_log"):
+            self.notes.append(f"logType {kind!r}: no counterpart, lines stay whole")
+        if detail.get("maxDepth") or detail.get("MaxDirSearchDepth"):
+            self.notes.append("directories below are not searched")
+
+    def _input(self, detail: Object) -> None:
         multiline = detail.get("Multiline")
-        begins = detail.get("BeginLineRegex")
+        begins = detail.get("BeginLineRegex", detail.get("logBeginRegex"))
         if isinstance(multiline, Mapping):
             begins = multiline.get("StartPattern", begins)
             for name in ("ContinuePattern", "EndPattern"):
                 if multiline.get(name):
                     self.notes.append(f"Multiline.{name}: only StartPattern has a counterpart")
-        if begins:
+        if begins and begins != ".*":  # any line begins a record
             self._values["multiline"] = {"start": str(begins)}
         for name in ("ExternalK8sLabelTag", "ExternalEnvTag"):
             if detail.get(name):

@@ -17,7 +17,8 @@ from typing import Any
 
 from pipeline.contract.wishes import OWN
 from pipeline.logconfig.claims import Claim, Problem, Rank, Wishes
-from pipeline.logconfig.reading import BadSettings, settings
+from pipeline.logconfig.complaints import BadSettings
+from pipeline.logconfig.reading import settings
 
 _NAMES = ("exclude", "multiline", "parser", "rate", "redact", "retention")
 _SHARE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*")

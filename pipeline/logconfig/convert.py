@@ -13,10 +13,12 @@ from pydantic import ValidationError
 
 from pipeline.contract.record import PodVersion
 from pipeline.contract.wishes import OWN
-from pipeline.logconfig.claims import Problem
+from pipeline.logconfig.aliyun_streams import own_files
+from pipeline.logconfig.claims import Problem, Wishes
 from pipeline.logconfig.manifest import pod_in
 from pipeline.logconfig.objects import is_config, origin, read_object
-from pipeline.logconfig.precedence import resolve
+from pipeline.logconfig.paths import place_of
+from pipeline.logconfig.precedence import resolve, settings_of
 from pipeline.logconfig.spec import CLUSTER, GROUP, NAMESPACED, VERSION, LogConfigSpec, Selector
 from pipeline.logconfig.wishes import pod_wishes
 
@@ -59,32 +61,61 @@ def _pod(kind: str, pod: PodVersion, done: Conversion) -> None:
     own = {name: text for name, text in pod.annotations.items() if name.startswith(OWN)}
     containers = list(pod.images)
     for container in containers:
-        wishes = pod_wishes(pod, container)
-        if not wishes.claims and not wishes.problems and not wishes.notes:
-            continue
-        done.problems += [Problem(where, str(problem)) for problem in wishes.problems]
-        done.notes += [Problem(where, str(note)) for note in wishes.notes]
-        effective = resolve(wishes.claims)
-        if not effective.decisions:
-            continue
-        if not pod.labels:
-            text = "it has no labels that a LogConfig could select; its annotations stay better"
-            done.problems.append(Problem(where, text))
-            continue
-        try:
-            chosen = Selector(match_labels=pod.labels, containers=(container,))
-        except ValidationError as error:  # labels that the API server would not take either
-            wrong = error.errors(include_url=False, include_context=False)[0]["msg"]
-            text = f"container {container!r:.80}: its labels and name make no selector: {wrong}"
-            done.problems.append(Problem(where, text))
-            continue
-        values = {name: decision.value for name, decision in effective.decisions.items()}
-        spec = LogConfigSpec.model_construct(selector=chosen, **values)
         name = f"{pod.name}-{container}" if len(containers) > 1 else pod.name
-        done.objects.append(_object(NAMESPACED, pod.namespace, name, spec))
+        wishes = pod_wishes(pod, container)
+        _object_of(pod, container, wishes, (where, name), done)
+        for number, (file, by) in enumerate(dict(own_files(pod, container)).items(), 1):
+            wishes = _of_file(pod, container, file, by)
+            _object_of(pod, container, wishes, (where, f"{name}-files-{number}"), done, file)
     if own and done.objects:
         text = f"{', '.join(sorted(own))}: outranks a LogConfig for as long as it is there"
         done.notes.append(Problem(where, text))
+
+
+def _of_file(pod: PodVersion, container: str, file: str, by: str) -> Wishes:
+    """Without the problems that are told of the container."""
+    found = pod_wishes(pod, container, file)
+    notes = []
+    if place_of(file, pod.mounts.get(container, {})) is None:
+        text = f"{file} is in no emptyDir or hostPath of container {container}: it needs one"
+        notes.append(Problem(by, text))
+    wrong = [one for one in found.problems if one.origin.startswith(by)]
+    return Wishes(found.claims, wrong, notes)
+
+
+def _object_of(
+    pod: PodVersion,
+    container: str,
+    wishes: Wishes,
+    called: tuple[str, str],
+    done: Conversion,
+    file: str = "",
+) -> None:
+    """`called`: where it comes from, for people, and the name of what is made."""
+    where, name = called
+    done.problems += [Problem(where, str(problem)) for problem in wishes.problems]
+    done.notes += [Problem(where, str(note)) for note in wishes.notes]
+    effective = resolve(wishes.claims)
+    if not effective.decisions:
+        return
+    if not pod.labels:
+        text = "it has no labels that a LogConfig could select; its annotations stay better"
+        done.problems.append(Problem(where, text))
+        return
+    try:
+        chosen = Selector(match_labels=pod.labels, containers=(container,))
+    except ValidationError as error:  # labels that the API server would not take either
+        wrong = error.errors(include_url=False, include_context=False)[0]["msg"]
+        text = f"container {container!r:.80}: its labels and name make no selector: {wrong}"
+        done.problems.append(Problem(where, text))
+        return
+    values = {name: decision.value for name, decision in effective.decisions.items()}
+    if file:  # what is said of the container is in its own LogConfig
+        of_file = [claim.settings for claim in wishes.claims if claim.settings.files]
+        named = {name for one in of_file for name in settings_of(one)}
+        values = {name: values[name] for name in values.keys() & named} | {"files": (file,)}
+    spec = LogConfigSpec.model_construct(selector=chosen, **values)
+    done.objects.append(_object(NAMESPACED, pod.namespace, name, spec))
 
 
 def _object(kind: str, namespace: str, name: str, spec: LogConfigSpec) -> Object:

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from pipeline.base.errors import UsageError
-from pipeline.logconfig.reading import Path as Place
+from pipeline.logconfig.complaints import Path as Place
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.logconfig import aliyun
+from pipeline.logconfig.aliyun import converted
+from pipeline.logconfig.aliyun_inputs import KINDS
 from pipeline.logconfig.claims import Claim, Problem, Rank
+from pipeline.logconfig.complaints import BadSettings, dotted
 from pipeline.logconfig.paths import path_matches
-from pipeline.logconfig.reading import BadSettings, dotted, read_spec
+from pipeline.logconfig.reading import read_spec
 from pipeline.logconfig.select import selects
 from pipeline.logconfig.spec import CLUSTER, GROUP, NAMESPACED, LogConfigSpec, Selector
 
@@ -89,7 +91,7 @@ def is_config(document: Mapping[str, Any]) -> bool:
         return False
     if kind in _RANKS:
         return version.startswith(f"{GROUP}/") or not version
-    return kind in aliyun.KINDS
+    return kind in KINDS
 
 
 def read_object(document: Mapping[str, Any], *, since_ms: int = 0) -> ConfigObject:
@@ -110,7 +112,7 @@ def read_object(document: Mapping[str, Any], *, since_ms: int = 0) -> ConfigObje
         if kind in _RANKS:
             specs = [read_spec(document.get("spec"), cluster=cluster)]
         else:
-            made = aliyun.converted(document)
+            made = converted(document)
             specs, notes = made.specs, [Problem(where, note) for note in made.notes]
     except BadSettings as error:
         problems = [Problem(where, f"{dotted(path)}: {text}") for path, text in error.complaints]

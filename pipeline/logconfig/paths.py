@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 MOST = 512
+MOST_FILES = 16  # paths and patterns of one configuration
 PATTERN = r"^(/[^/*?\[\]]+)*/[^/\[\]]+$"  # wildcards in the last part only; RE2 and Rust read it
 
 

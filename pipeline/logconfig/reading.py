@@ -1,27 +1,13 @@
 """From a document to a `LogConfigSpec`; errors name the key, and the nearest known one."""
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from pipeline.logconfig.complaints import BadSettings, Complaint, Path
 from pipeline.logconfig.spec import LogConfigSpec
-
-Path = tuple[str | int, ...]
-Complaint = tuple[Path, str]  # where in the document, what is wrong
-
-
-class BadSettings(ValueError):
-    """`complaints` has one entry for each thing that is wrong."""
-
-    def __init__(self, complaints: Sequence[Complaint]) -> None:
-        super().__init__("; ".join(f"{dotted(path)}: {text}" for path, text in complaints))
-        self.complaints = complaints
-
-
-def dotted(path: Path) -> str:
-    return ".".join(str(part) for part in path) or "the document"
 
 
 def read_spec(document: object, *, cluster: bool) -> LogConfigSpec:

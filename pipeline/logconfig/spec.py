@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from pipeline.logconfig.paths import MOST, PATTERN, checked_path
+from pipeline.logconfig.paths import MOST, MOST_FILES, PATTERN, checked_path
 from pipeline.logconfig.patterns import checked
 
 GROUP = "kubeledger.io"
@@ -227,7 +227,7 @@ class LogConfigSpec(Written):
     files: tuple[FilePath, ...] | None = Field(
         None,
         min_length=1,
-        max_length=16,
+        max_length=MOST_FILES,
         description="Files in emptyDir or hostPath volumes, by their paths in the container, are "
         "read as well; what else is set here is for them alone. * and ? in the last part.",
     )

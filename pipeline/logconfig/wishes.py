@@ -5,18 +5,19 @@ from typing import Any
 
 from pipeline.contract.record import PodVersion
 from pipeline.logconfig.aliyun_names import environment, log_pilot
+from pipeline.logconfig.aliyun_streams import own_files
 from pipeline.logconfig.annotations import annotated
 from pipeline.logconfig.claims import Wishes
 from pipeline.logconfig.fluentbit import fluent_bit
 from pipeline.logconfig.objects import ConfigObject
 
 
-def pod_wishes(pod: PodVersion, container: str) -> Wishes:
-    """What the pod itself says."""
+def pod_wishes(pod: PodVersion, container: str, file: str = "") -> Wishes:
+    """What the pod itself says of what a container prints, or of a file in its volumes."""
     return (
         annotated(pod.annotations, container)
-        + environment(pod.env.get(container, {}))
-        + log_pilot({**pod.annotations, **pod.labels})
+        + environment(pod, container, file)
+        + log_pilot(pod, file)
         + fluent_bit(pod.annotations, container)
     )
 
@@ -49,4 +50,6 @@ def wished_files(
         for spec in one.selecting(namespace=pod.namespace, **of):
             for file in spec.files or ():
                 found.setdefault(file, one.origin)
+    for file, origin in own_files(pod, container):
+        found.setdefault(file, origin)
     return found

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -57,9 +58,9 @@ def test_rows(tmp_path_factory: Any, data: st.DataObject, name: str, packed: boo
 
 
 @examples(100)
-@given(bent([gzip.compress(b"".join(json.dumps(one).encode() + b"\n" for one in EVENTS))])
-       | written(mistyped(EVENTS)).map(gzip.compress)
-       | st.sampled_from(CLASSICS).map(gzip.compress))  # fmt: skip
+@given(bent([zstandard.compress(b"".join(json.dumps(one).encode() + b"\n" for one in EVENTS))])
+       | written(mistyped(EVENTS)).map(zstandard.compress)
+       | st.sampled_from(CLASSICS).map(zstandard.compress))  # fmt: skip
 def test_capsules(tmp_path_factory: Any, file: bytes) -> None:
     folder = tmp_path_factory.getbasetemp() / "capsule"
     folder.mkdir(exist_ok=True)

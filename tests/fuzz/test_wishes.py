@@ -3,6 +3,7 @@ it never stops the processor, the watcher or `convert`."""
 
 import copy
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,17 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from collectors.volumes.targets import targets
+from collectors.volumes.wish import file_wish
 from pipeline.base.errors import UsageError
+from pipeline.contract.configs import ConfigVersion
 from pipeline.contract.record import PodVersion
 from pipeline.logconfig.convert import convert
 from pipeline.logconfig.documents import documents
 from pipeline.logconfig.manifest import pod_in
 from pipeline.logconfig.objects import is_config, read_object
 from pipeline.logconfig.precedence import resolve
-from pipeline.logconfig.wishes import object_wishes, pod_wishes
+from pipeline.logconfig.wishes import object_wishes, pod_wishes, wished_files
 from tests.fuzz.hostile import CLASSICS, bent, examples, mistyped, only
 
 SPEC = {
@@ -71,11 +75,25 @@ POD = {
         "fluentbit.io/parser_stdout-c": "nginx", "fluentbit.io/exclude": "on"}},
     "spec": {"containers": [{"name": "c", "image": "i", "env": [
         {"name": "aliyun_logs_web", "value": "stdout"},
-        {"name": "aliyun_logs_web_tags", "value": "a=b"}]}]},
+        {"name": "aliyun_logs_web_tags", "value": "a=b"},
+        {"name": "aliyun_logs_biz", "value": "/logs/*.log"}]}]},
 }  # fmt: skip
 WORKLOAD = {"kind": "Deployment", "metadata": {"name": "d", "namespace": "shop"},
             "spec": {"template": POD}}  # fmt: skip
-OBJECTS = [ALIYUN, PIPELINE, *OWN, POD, WORKLOAD]
+LOGTAIL = {
+    "kind": "AliyunLogConfig", "metadata": {"name": "files"},
+    "spec": {"logstore": "l", "logtailConfig": {"inputType": "file", "inputDetail": {
+        "dockerFile": True, "logPath": "/logs", "filePattern": "*.log", "logType": "common_reg_log",
+        "regex": "(x)", "key": ["k"], "logBeginRegex": "x.*", "maxDepth": 1,
+        "advanced": {"k8s": {"IncludeK8sLabel": {"a": "b"}}}}}},
+}  # fmt: skip
+FILES = {
+    "kind": "ClusterAliyunPipelineConfig", "metadata": {"name": "files"},
+    "spec": {"config": {"inputs": [{
+        "Type": "input_file", "FilePaths": ["/logs/**/a.log"], "EnableContainerDiscovery": True,
+        "MaxDirSearchDepth": 0, "ContainerFilters": {"K8sNamespaceRegex": "^a$"}}]}},
+}  # fmt: skip
+OBJECTS = [ALIYUN, PIPELINE, LOGTAIL, FILES, *OWN, POD, WORKLOAD]
 
 
 def understood(document: Any) -> None:
@@ -87,8 +105,13 @@ def understood(document: Any) -> None:
     objects = [read_object(one) for one in (document, OWN[1]) if is_config(one)]
     for pod in pods:
         for container in pod.images:
-            wishes = pod_wishes(pod, container) + object_wishes(objects, pod, container)
-            resolve(wishes.claims)
+            for file in ("", *wished_files(objects, pod, container)):
+                wishes = pod_wishes(pod, container, file)
+                wishes += object_wishes(objects, pod, container, file)
+                resolve(wishes.claims)
+        targets([], [pod], kubelet_pods="/pods", host_paths=[])
+    with suppress(ValueError, LookupError, TypeError):  # as the feed does
+        file_wish(ConfigVersion("u", 1, 0, object=document))
     for made in convert([document, POD]).objects:
         json.dumps(made)
 

@@ -4,6 +4,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from collectors.cluster.log_status import LATELY_MS, StatusBook
 from collectors.cluster.resources import NAMES, RESOURCES
 from pipeline.contract.configs import encode_config, errors_in, log_errors
@@ -115,7 +117,11 @@ def test_the_watcher_shows_what_processors_tell(tmp_path: Path) -> None:
         until(failing)
 
 
-def test_the_watcher_writes_statuses_and_comes_to_rest(tmp_path: Path) -> None:
+def test_the_watcher_writes_statuses_and_comes_to_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # An answer that is late is no refusal: after one it would rest for minutes.
+    monkeypatch.setattr("collectors.cluster.status_writer._DEADLINE_S", 60.0)
     store, broker = FakeStore(), bus()
     store.put(LOG_CONFIGS, "a", "shop", spec={"exclude": "stderr"})
     without = [name for name in NAMES if name not in ("pods", "logconfigs")]

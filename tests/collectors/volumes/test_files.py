@@ -1,11 +1,14 @@
 """Files in volumes: what is read, as whose, and what is not whoever wishes it."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from pipeline.contract.configs import ConfigVersion
 from pipeline.contract.record import PLAIN, FileOpen
 from tests.collectors.volumes.rig import POD, VolumeRig, pod, wished
 
@@ -205,6 +208,38 @@ def test_wishes_change_while_it_runs(rig: VolumeRig) -> None:
         assert later not in rig.read()[PATH][0]
         assert rig.only().ends
     assert "absolute path" in rig.said("wish-bad")[0]
+
+
+def test_a_pod_may_name_files_itself(tmp_path: Path) -> None:
+    rig = VolumeRig(tmp_path)
+    variables = {"main": {"aliyun_logs_biz": "/logs/*.log", "aliyun_logs_out": "stdout",
+                          "aliyun_logs_bad": "/logs/../x"}}  # fmt: skip
+    rig.known.pods = [replace(pod(logs="logs"), env=variables)]
+    written = rig.write("app.log", "one\n")
+    rig.write("other.txt", "not wished\n")
+    with rig.started():
+        rig.run(6)
+        assert rig.read() == {PATH: [written]}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "reads"),
+    [("{app: web}", True), ("{app: db}", False), ("{app: db, tier: front}", True)],
+)
+def test_objects_of_another_agent_name_files(tmp_path: Path, chosen: str, reads: bool) -> None:
+    rig = VolumeRig(tmp_path)
+    thing = yaml.safe_load(f"""
+        kind: ClusterAliyunPipelineConfig
+        metadata: {{name: new}}
+        spec: {{config: {{inputs: [{{Type: input_file, EnableContainerDiscovery: true,
+            FilePaths: [/logs/app.log], ContainerFilters: {{IncludeK8sLabel: {chosen}}}}}]}}}}
+    """)
+    rig.feed.learn(ConfigVersion("c2", 1, 0, object=thing))
+    rig.known.pods = [replace(pod(logs="logs"), labels={"app": "web", "tier": "front"})]
+    written = rig.write("app.log", "one\n")
+    with rig.started():
+        rig.run(6)
+        assert rig.read() == ({PATH: [written]} if reads else {})
 
 
 def test_two_containers_that_see_a_volume_are_one(rig: VolumeRig) -> None:

@@ -1,5 +1,7 @@
 """What files in volumes need is said at the start; and how wishes come from the bus."""
 
+import socket
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from collectors.volumes.opening import open_volumes
 from pipeline.base.errors import UsageError
 from pipeline.base.telemetry import RecordingTelemetry
 from pipeline.broker.config import BrokerConfig
+from pipeline.broker.door_server import DoorServer
 from pipeline.broker.open import open_broker
 from pipeline.contract.configs import ConfigVersion, encode_config
 from pipeline.contract.topics import CONFIGS, topic_specs
@@ -20,28 +23,41 @@ from tests.collectors.cluster.watcher_rig import until
 from tests.collectors.volumes.rig import Pods, wished
 
 
-@pytest.mark.parametrize(
-    ("url", "pods", "says"),
-    [
-        ("sqlite:bus.db", NoPods(), "kubelet.url or pods.files"),
-        ("kubeledger://127.0.0.1:9", Pods(), "only takes what collectors write"),
-    ],
-)
-def test_what_is_missing_is_said(url: str, pods: Any, says: str) -> None:
-    config = CollectConfig.model_construct(broker=BrokerConfig.model_construct(url=url))
+def test_what_is_missing_is_said() -> None:
     broker: Any = None
+    config: Any = CollectConfig.model_construct()
     telemetry = RecordingTelemetry()
     opening = open_volumes(
-        config, broker=broker, pods=pods, watch=Watch(telemetry), telemetry=telemetry
+        config, broker=broker, pods=NoPods(), watch=Watch(telemetry), telemetry=telemetry
     )
-    with pytest.raises(UsageError, match=says), opening:
+    with pytest.raises(UsageError, match=r"kubelet\.url or pods\.files"), opening:
         pass
 
 
-def test_wishes_come_from_the_bus(tmp_path: Path) -> None:
-    config = CollectConfig(node="n1", broker={"url": f"sqlite:{tmp_path / 'bus.db'}"})
+@pytest.fixture(params=["bus", "door"])
+def way(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, Any]]:
+    """`broker` of a collector beside an embedded bus, or on another node."""
+    direct = {"url": f"sqlite:{tmp_path / 'bus.db'}"}
+    bus = open_broker(BrokerConfig(**direct))
+    bus.admin().ensure(topic_specs(1), create=True)
+    if request.param == "bus":
+        yield direct
+        return
+    token = tmp_path / "token"
+    token.write_text("t0ken")
+    listener, producer = socket.create_server(("127.0.0.1", 0)), bus.producer()
+    server = DoorServer(
+        listener, producer, reader=bus.reader, tls=None, token_file=token, say=lambda *_: None
+    ).start()
+    port = listener.getsockname()[1]
+    yield {"url": f"kubeledger://127.0.0.1:{port}", "password_file": token}
+    server.close()
+    producer.close(5)
+
+
+def test_wishes_come_from_the_bus(way: dict[str, Any]) -> None:
+    config = CollectConfig(node="n1", broker=way)
     broker, telemetry = open_broker(config.broker), RecordingTelemetry()
-    broker.admin().ensure(topic_specs(1), create=True)
     producer = broker.producer()
 
     def send(value: bytes) -> None:

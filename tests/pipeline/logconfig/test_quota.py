@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.logconfig.complaints import BadSettings
 from pipeline.logconfig.objects import read_object
 from pipeline.logconfig.quota import fair, quotas_of
-from pipeline.logconfig.reading import BadSettings, read_spec
+from pipeline.logconfig.reading import read_spec
 from pipeline.logconfig.spec import Quota
 
 

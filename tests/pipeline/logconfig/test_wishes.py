@@ -144,7 +144,7 @@ CASES = {
         [], {"attributes": "logstore=app, project=p, team=支付, env=生产"}, [],
     ),
     "variable with a path": (
-        "", "{name: aliyun_logs_file, value: /var/log/*.log}", [], {}, ["note: files inside"],
+        "", "{name: aliyun_logs_file, value: /var/log/*.log}", [], {}, [],
     ),
     "variable without a head": (
         "", "{name: aliyun_logs_app_tags, value: a=b}", [], {}, ["app is not set"],
@@ -208,8 +208,11 @@ CASES = {
         {"attributes": "project=p2, logstore=app", "parse": "json",
          "multiline": "a record begins at x"}, [],
     ),
-    "pipeline of files": (
-        "", "", [pipeline("{Type: input_file, FilePaths: [/x]}")], {}, ["files inside containers"],
+    "pipeline of the node's files": (
+        "", "", [pipeline("{Type: input_file, FilePaths: [/x]}")], {}, ["files of the node itself"],
+    ),
+    "pipeline of something else": (
+        "", "", [pipeline("{Type: input_ebpf}")], {}, ["'input_ebpf' has no counterpart"],
     ),
     "object with a typo": (
         "", "", [log_config("t", "parser: {format: json}")], {}, ["did you mean `parse`?"],
