@@ -60,6 +60,9 @@ class Librarian:
         self._thread = threading.Thread(target=self._run, name="librarian", daemon=True)
         self._next = {rule.name: 0.0 for rule in self._rules}
         self._told: set[str] = set()
+        # Rows that come twice are merged, so another attempt has another token: one that failed may
+        # be known without its rows (pipeline/processor/deliver.py).
+        self._failures = 0
 
     def start(self) -> None:
         self._thread.start()
@@ -94,9 +97,11 @@ class Librarian:
             batch = [self._rows.get() for _ in range(min(self._rows.qsize(), _MOST))]
             first, last = batch[0][1], batch[-1][1]
             block = alert_block(batch, cluster=self._cluster)
+            token = f"alerts:{first}-{last}:{len(batch)}:{self._failures}"
             try:
-                store.insert(ALERTS.name, block, token=f"alerts:{first}-{last}:{len(batch)}")
+                store.insert(ALERTS.name, block, token=token)
             except Unavailable as error:
+                self._failures += 1
                 for item in batch:  # order does not matter: versions decide
                     self._rows.put(item)
                 self._tell_once("rows", str(error))

@@ -23,6 +23,7 @@ from pipeline.base.patience import Stopping, reached
 from pipeline.base.telemetry import ServiceTelemetry, Telemetry, service_telemetry
 from pipeline.broker.open import open_broker
 from pipeline.broker.protocol import Admin, Broker, Consumer, Producer, Reader
+from pipeline.broker.trouble import notices
 from pipeline.store.clickhouse import open_store
 from pipeline.store.config import StoreConfig
 
@@ -34,10 +35,7 @@ def run_alert(path: Path | None, environment: Mapping[str, str]) -> None:
     config = load(AlertConfig, service="alert", path=path, environment=environment)
     telemetry = service_telemetry("alert", environment)
 
-    def notice(text: str) -> None:
-        telemetry.event("bus.notice", "warn", text=text)
-
-    broker = open_broker(config.broker, notice=notice)
+    broker = open_broker(config.broker, notice=notices(telemetry))
     try:
         with Stop().on_signals() as stop:
             run(config, environment, broker=broker, telemetry=telemetry, stop=stop,

@@ -34,7 +34,7 @@ from pipeline.contract.topics import LOGS
 from pipeline.logs_config import LogProcessorConfig
 from pipeline.processor.crew import Crew
 from pipeline.processor.deliver import Stale
-from pipeline.processor.metadata import CarryNote, Declared, Progress
+from pipeline.processor.metadata import LOOKS, CarryNote, Declared, Progress, rest_token
 from pipeline.processor.partition import Partition
 from pipeline.processor.prepare import Prepared
 from pipeline.processor.recovery import commit
@@ -273,7 +273,7 @@ class LogProcessor:
         progress = Progress(partition.start, partition.carry, declared)
         self._commit(partition, progress)
         partition.unconfirmed_since = None
-        self._deliver(partition, batch, progress, declared.token(partition.tp))
+        self._deliver(partition, batch, progress, declared.token(partition.tp), again=False)
 
     def _finish_open(self, partition: Partition, batch: Prepared, declared: Declared) -> None:
         """The second attempt at a batch that somebody declared and nobody confirmed."""
@@ -281,25 +281,26 @@ class LogProcessor:
         token = declared.token(partition.tp)
         if partition.covers is not None:
             batch.leave_out(self.crew.asker(partition))
-            token = f"{token}/rest-{batch.shape}"
+            token = rest_token(token, batch.shape, partition.looks)
         elif batch.shape != declared.shape:
             self._telemetry.event(
                 "batch.differs", "warn", partition=partition.tp.partition, first=batch.first
             )
             self._start_again(partition, progress)
             return
-        self._deliver(partition, batch, progress, token)
+        self._deliver(partition, batch, progress, token, again=True)
 
     def _deliver(
-        self, partition: Partition, batch: Prepared, progress: Progress, token: str
+        self, partition: Partition, batch: Prepared, progress: Progress, token: str, *, again: bool
     ) -> None:
-        careful = partition.covers is not None
         try:
-            self.crew.deliverer.deliver(
+            complete = self.crew.deliverer.deliver(
                 partition,
                 batch,
                 token,
-                bisecting=careful,
+                careful=partition.covers is not None,
+                again=again,
+                look=self.crew.asker(partition) if partition.looks < LOOKS else None,
                 deadline_ms=self._now_ms() + self.crew.recovery.dedup_window_ms // 2,
             )
         except (Rejected, Stale) as error:
@@ -308,7 +309,15 @@ class LogProcessor:
             )
             self._start_again(partition, progress)
         else:
-            self._move_on(partition, batch)
+            if complete:
+                self._move_on(partition, batch)
+                return
+            looks = partition.looks + (partition.covers is not None)
+            self._telemetry.event(
+                "batch.lacking", "warn", partition=partition.tp.partition, first=batch.first
+            )
+            self._start_again(partition, progress)
+            self.partitions[partition.tp].looks = looks
 
     def _start_again(self, partition: Partition, progress: Progress) -> None:
         """Declare that the batch will be stored in parts, and recover as after a crash: that

@@ -294,6 +294,7 @@ class StateProcessor:
             self._split(holding)
         try:
             self._insert(holding, batch)
+            self._look_again(holding, batch)
         except Unavailable as error:
             if holding.retry_at is None:
                 self._telemetry.event("waiting", "warn", what="storing", error=str(error))
@@ -317,6 +318,17 @@ class StateProcessor:
         self.crew.tally.stored(batch)
         self.crew.tally.progress()
         return True
+
+    def _look_again(self, holding: Holding, batch: Batch) -> None:
+        """What was not stored at the first attempt, and is not there, is brought with care."""
+        tried = holding.again or holding.retry_at is not None
+        if not tried or holding.declared.split:
+            return
+        if self.crew.deliverer.lacks(batch, holding.tp.partition):
+            self._telemetry.event("batch.lacking", "warn", first=batch.first, last=batch.last)
+            self._split(holding)
+            batch.done &= {"letters"}
+            self._insert(holding, batch)
 
     def _insert(self, holding: Holding, batch: Batch) -> None:
         declared = holding.declared

@@ -28,6 +28,7 @@ class Holding:
     unconfirmed_since: float | None = None
     wait_s: float = FIRST_WAIT_S
     retry_at: float | None = None  # the store was away
+    again: bool = False  # `open` was declared by somebody before us
 
     @property
     def declared(self) -> Declared:
@@ -44,6 +45,7 @@ class Holding:
         """The batch is in the store."""
         self.start = self.declared.last + 1
         self.open = self.batch = self.retry_at = None
+        self.again = False
         self.wait_s = FIRST_WAIT_S
         self.confirmable(now)
 

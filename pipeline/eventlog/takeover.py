@@ -135,7 +135,7 @@ class Takeover:
     def _reopen(self, holding: Holding, declared: Declared, oldest: int) -> None:
         """Show that the range is ours to finish: only an owner can commit."""
         careful = declared.split or declared.first < oldest or self.stale(declared)
-        holding.open = replace(declared, split=careful)
+        holding.open, holding.again = replace(declared, split=careful), True
         self.commit(holding)
         self.telemetry.count(RECOVERED, how="careful" if careful else "token")
         self.telemetry.event(

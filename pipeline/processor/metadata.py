@@ -20,6 +20,9 @@ from pipeline.stages.carry import CarryEntry, pack, unpack
 VERSION = 1
 
 
+LOOKS = 2  # rows may also be missing because they are older than the store keeps any
+
+
 @dataclass(frozen=True, slots=True)
 class CarryNote:
     """The carry at an offset, as text. `need` is the smallest offset whose bytes it needs;
@@ -124,3 +127,9 @@ def _declared(document: dict[str, Any]) -> Declared:
         shape=str(document["h"]),
         split=bool(document.get("split")),
     )
+
+
+def rest_token(token: str, rest: str, look: int) -> str:
+    """The token of what is missing of a range, named by `rest`. One that was taken and whose rows
+    are not there is known to the store: at the next look it is another."""
+    return f"{token}/rest-{rest}-{look}" if look else f"{token}/rest-{rest}"

@@ -57,6 +57,7 @@ class Partition:
     open: Declared | None = None
     stored: Mapping[int, Sequence[StoredRow]] | None = None
     covers: Mapping[int, Cover] | None = None
+    looks: int = 0  # how often rows of the open range were brought with care, and were not there
     unconfirmed_since: float | None = None
     first_seen: float | None = None  # when the oldest buffered record came
     pods_since: float | None = None  # waiting for pod metadata since then

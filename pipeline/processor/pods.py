@@ -50,6 +50,9 @@ class PodFeed:
         self._goals: dict[int, tuple[int, float]] = {}  # partition -> end to reach, deadline
         self._assigned: frozenset[int] = frozenset()
         self._rows: list[tuple[PodVersion, str]] = []
+        # Rows that come twice are merged, so another attempt has another token: one that failed may
+        # be known without its rows (deliver.py).
+        self._failures = 0
         self._next_write = 0.0
 
     def assign(self, partitions: Iterable[int]) -> None:
@@ -116,10 +119,11 @@ class PodFeed:
         """Put what is waiting into table `pods`. False if the store is away."""
         pods = [pod for pod, _ in self._rows]
         places = " ".join(place for _, place in self._rows).encode()
-        token = f"{PODS}:{self._rows[0][1]}-{len(pods)}:{zlib.crc32(places):08x}"
+        token = f"{PODS}:{self._rows[0][1]}-{len(pods)}:{zlib.crc32(places):08x}:{self._failures}"
         try:
             self._store.insert("pods", pods_block(pods), token=token)
         except Unavailable as error:
+            self._failures += 1
             self._telemetry.event("pods.waiting", "warn", rows=len(pods), error=str(error))
             return False
         except Rejected as error:

@@ -6,7 +6,7 @@ time, and the rows that a replayed chunk may repeat. Nothing is written here.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +72,19 @@ class Prepared:
         if self.dead:
             ids = asker.dead_ids(min(dead.offset for dead in self.dead), last)
             self.dead = [dead for dead in self.dead if dead.id not in ids]
+
+    def lacks_rows(self, asker: Asker, need: int) -> bool:
+        """Is a log row not in the store? They come of records from `need` on."""
+        if not len(self.rows):
+            return False
+        return len(_not_stored(self, asker.rows_of_range(need, self.last))) > 0
+
+    def lacks_side(self, asker: Asker) -> bool:
+        """Is anything of the rows beside them not in the store?"""
+        rest = replace(self)
+        rest.leave_out(asker)
+        unsaid = bool(self.shed) and not asker.sources("shed", self.first, self.last)
+        return bool(rest.files or rest.gaps or rest.dead) or unsaid
 
 
 class Preparer:

@@ -4,7 +4,8 @@ The group's commit says where to go on, what is needed for the carry, and whethe
 declared and not confirmed. Such a range is finished first, under the very same boundaries:
 
 - declared a short while ago: built again and inserted under the same token. If the first
-  attempt arrived, the store recognises it.
+  attempt arrived, the store recognises it. That its rows are there is looked at, too
+  (deliver.py): if not, it goes on with the next way.
 - declared longer ago than half the deduplication window, or stored in parts, or built again
   with another shape (the configuration changed): the rows that are there are read, their bytes
   are left out, and only what is missing is inserted.

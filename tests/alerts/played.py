@@ -1,7 +1,7 @@
 """A recording played to the evaluator as it runs: its threads, the embedded bus, a receiver behind
 HTTP. Time passes faster than it did, or as it did (KUBELEDGER_SPEED=1); it stands still for as long
-as a fact of that moment is not yet on the bus, and while the evaluator does not go on, however slow
-the machine is."""
+as a fact of that moment is not yet on the bus, while a message is on its way, and while the
+evaluator does not go on, however slow the machine is."""
 
 import io
 import threading
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from alerts.config import AlertConfig
-from alerts.service import run
+from alerts.service import POLL_S, open_evaluator
 from pipeline.base.clock import SystemClock
 from pipeline.base.lifecycle import Stop
 from pipeline.base.telemetry import ServiceTelemetry
@@ -34,11 +34,13 @@ _LAST = "~"  # an incident of ours: of groups that are due together, it is told 
 class PlayedClock(SystemClock):
     """The time of a recording. Only who works by it moves it on, by looking at it: so a thread
     that stands still does not miss what comes and goes. `gate`: what it does not pass yet, Unix
-    ms."""
+    ms. `delivering`: is a message on its way? An alert that came and went before its turn would
+    not be told, and a second of an answer is many of the recording."""
 
     def __init__(self, start: int, speed: float) -> None:
         self.gate = start
         self.at = float(start)
+        self.delivering: Callable[[], bool] = lambda: False
         self._speed = speed
         self._seen = time.monotonic()
         self._lock = threading.Lock()
@@ -46,8 +48,9 @@ class PlayedClock(SystemClock):
     def wall_ns(self) -> int:
         with self._lock:
             now = time.monotonic()
-            passed = min((now - self._seen) * 1000 * self._speed, _LEAP_MS)
-            self.at = min(self.at + passed, self.gate)
+            if not self.delivering():
+                passed = min((now - self._seen) * 1000 * self._speed, _LEAP_MS)
+                self.at = min(self.at + passed, self.gate)
             self._seen = now
             return int(self.at) * 1_000_000
 
@@ -85,13 +88,8 @@ def play(facts: tuple[Fact, ...], end: int, *, folder: Path, speed: float) -> Pl
     stop = Stop()
     with http_sink(heard=found.take) as sink:
         hook = {"name": "hook", "type": "webhook", "url": sink.url, "group_interval": "0s"}
-        config = AlertConfig.model_validate(
-            {"broker": {"url": url}, "health": "127.0.0.1:0", "receivers": [hook]}
-        )
-        telemetry = ServiceTelemetry("alert", stream=io.StringIO())
-        thread = threading.Thread(target=run, args=(config, {}), kwargs={
-            "broker": broker, "telemetry": telemetry, "stop": stop, "clock": clock,
-        })  # fmt: skip
+        config = AlertConfig.model_validate({"broker": {"url": url}, "receivers": [hook]})
+        thread = threading.Thread(target=_evaluate, args=(config, broker, stop, clock))
         thread.start()
 
         def until(condition: Callable[[], bool]) -> None:
@@ -117,6 +115,19 @@ def play(facts: tuple[Fact, ...], end: int, *, folder: Path, speed: float) -> Pl
             producer.close(5)
             broker.close()
     return found
+
+
+def _evaluate(config: AlertConfig, broker: Broker, stop: Stop, clock: PlayedClock) -> None:
+    """As the service does, until asked to stop."""
+    telemetry = ServiceTelemetry("alert", stream=io.StringIO())
+    evaluator = open_evaluator(config, {}, broker=broker, telemetry=telemetry, clock=clock)
+    clock.delivering = lambda: any(courier.busy for courier in evaluator._couriers)
+    try:
+        evaluator.join()
+        while not stop.is_set():
+            evaluator.step(POLL_S)
+    finally:
+        evaluator.close()
 
 
 def _last(t: int) -> Fact:
