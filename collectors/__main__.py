@@ -41,11 +41,10 @@ def _collect(config: Any, *, telemetry: "ServiceTelemetry", stop: "Stop", clock:
     from collectors.kubelet.client import open_kubelet
     from collectors.pods.source import open_pods
     from pipeline.broker.open import open_broker
+    from pipeline.broker.trouble import notices
 
     with ExitStack() as stack:
-        broker = open_broker(
-            config.broker, notice=lambda text: telemetry.event("bus.notice", "warn", text=text)
-        )
+        broker = open_broker(config.broker, notice=notices(telemetry))
         stack.callback(broker.close)
         kubelet = open_kubelet(config.kubelet, telemetry=telemetry, clock=clock)
         pods = open_pods(

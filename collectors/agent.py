@@ -203,7 +203,7 @@ class Agent:
         return now - min(times, default=now)
 
     def _pause(self, now: float) -> float:
-        if not (self._ship.in_flight or self._turns):
+        if not (self._ship.waits or self._turns):
             self._waiting_since = None
         elif self._waiting_since is None:
             self._waiting_since = now

@@ -11,6 +11,10 @@ loss, order kept. If something behind it was taken (or the piece is small alread
 again would put it behind the processor's high-water mark, so its bytes are named in a gap record
 `refused`. A refused record without a value, or many refusals in a row, is no matter of one
 record: the collector stops (Fatal) before it empties a node's logs into gap records.
+
+Failures. What could not be delivered at all (no such topic, a right withdrawn) is no matter of the
+data: all lanes wait, longer each time, then the same bytes are read and sent again. It is said
+once. A collector that said so for each chunk would read that as log, too, and fail to ship it.
 """
 
 from collections import deque
@@ -28,6 +32,7 @@ from pipeline.base.clock import Clock
 from pipeline.base.errors import Fatal, Rejected
 from pipeline.base.telemetry import Telemetry
 from pipeline.broker.protocol import Position, Producer
+from pipeline.broker.trouble import Trouble, notices
 from pipeline.contract import metrics, topics
 from pipeline.contract.record import (
     REFUSED,
@@ -48,6 +53,7 @@ if TYPE_CHECKING:
 WINDOW_LOG = 18  # 256 KiB stay in the processor's cache: 1.15 times as fast as level 1's own 19
 SMALL = 8 * 1024  # a refused chunk of at most this is not cut any further
 REFUSED_IN_A_ROW = 8
+HOLD_S = (0.25, 5.0)  # after a failure: the first time, and at most
 
 
 def _zstd() -> zstandard.ZstdCompressionParameters:
@@ -122,6 +128,10 @@ class Shipper:
         self._arrivals: deque[Sent] = deque()
         self._flight: deque[Sent] = deque()  # in the order of sending; settled ones leave lazily
         self._refused_in_a_row = 0
+        self._broken: dict[Lane, None] = {}  # halted, and nothing of them in flight
+        self._hold_s = 0.0
+        self._held_until = 0.0  # monotonic
+        self._trouble = Trouble(notices(telemetry))
         self.unacked_raw = 0
         self.unacked_packed = 0
         self.acked_total = 0
@@ -133,10 +143,13 @@ class Shipper:
     def room(self) -> bool:
         """May another chunk be read? While not, the next acknowledgement wakes the loop."""
         limits = self._limits
-        self.blocked = bool(self._flight) and (
-            self.unacked_raw >= limits.unacked_bytes
-            or self.unacked_packed >= limits.unacked_compressed_bytes
-            or self.in_flight >= limits.unacked_records
+        self.blocked = self._held or (
+            bool(self._flight)
+            and (
+                self.unacked_raw >= limits.unacked_bytes
+                or self.unacked_packed >= limits.unacked_compressed_bytes
+                or self.in_flight >= limits.unacked_records
+            )
         )
         return not self.blocked
 
@@ -234,6 +247,11 @@ class Shipper:
         return len(self._flight)
 
     @property
+    def waits(self) -> bool:
+        """For acknowledgements, or until it may send again."""
+        return bool(self._broken) or self.in_flight > 0
+
+    @property
     def oldest(self) -> float | None:
         """When the oldest record still in flight was sent, monotonic."""
         return self._flight[0].at if self.in_flight else None
@@ -249,8 +267,27 @@ class Shipper:
             lanes[sent.lane] = None
             if sent.error is None:
                 self.last_ack = self._clock.monotonic()
+                self._hold_s = 0.0
+                self._trouble.over("records are taken again")
+            elif not isinstance(sent.error, Rejected):
+                self._hold(sent.error)
         for lane in lanes:
             self._advance(lane)
+        if self._broken and not self._held:
+            broken, self._broken = self._broken, {}
+            for lane in broken:
+                self._repair(lane)
+
+    @property
+    def _held(self) -> bool:
+        return self._clock.monotonic() < self._held_until
+
+    def _hold(self, error: BaseException) -> None:
+        """Nothing is read or sent again for a while. What fails meanwhile was sent before."""
+        if not self._held:
+            self._hold_s = min(max(2 * self._hold_s, HOLD_S[0]), HOLD_S[1])
+            self._held_until = self._clock.monotonic() + self._hold_s
+        self._trouble.tell(f"records are not taken, and are read again: {error}")
 
     def _advance(self, lane: Lane) -> None:
         queue = lane.queue
@@ -259,7 +296,7 @@ class Shipper:
         if queue and queue[0].settled:
             lane.halted = True
             if all(sent.settled for sent in queue):
-                self._repair(lane)
+                self._broken[lane] = None
 
     def _taken(self, sent: Sent) -> None:
         lane, event = sent.lane, sent.event
@@ -298,10 +335,11 @@ class Shipper:
     def _read_again(self, lane: Lane, head: Sent) -> None:
         limit = head.raw // 2 if isinstance(head.error, Rejected) else 0
         start = head.stop - head.raw if isinstance(head.event, Chunk) else 0
-        self._telemetry.event(
-            "chunk-not-taken", level="warn", path=lane.source.path, offset=start,
-            reason=str(head.error), retry_bytes=limit or "same",
-        )  # fmt: skip
+        if limit:
+            self._telemetry.event(
+                "chunk-refused", level="warn", path=lane.source.path, offset=start,
+                reason=str(head.error), retry_bytes=limit,
+            )  # fmt: skip
         lane.queue.clear()
         if lane.owner is not None:
             lane.owner.reread(start, limit=limit)

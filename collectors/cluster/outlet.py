@@ -60,20 +60,24 @@ class Outlet:
         self._moved = clock.monotonic()  # when the last one was acknowledged, or the first left
         self.failure: KubeledgerError | None = None
 
-    def send(self, events: Iterable[StateEvent]) -> None:
-        """Returns when all are on their way. Raises Deposed, or Fatal after a refusal."""
+    def send(self, events: Iterable[StateEvent], *, waits: bool = True) -> None:
+        """Returns when all are on their way. Without `waits` these few go beyond the bound.
+        Raises Deposed, or Fatal after a refusal."""
         for event in events:
             value, headers = encode_state(event)
             if len(value) > MAX_VALUE:
                 value, headers = encode_state(_cut(event, len(value)))
             config = config_version(event)
             if config is not None:  # first: what is known of it is then never ahead of what counts
-                self._send(CONFIGS, config.key, encode_config(config), (), event.t)
-            self._send(STATE, self._key, value, headers, event.t)
+                told = encode_config(config)
+                self._send(CONFIGS, config.key, told, (), event.t, waits=waits)
+            self._send(STATE, self._key, value, headers, event.t, waits=waits)
             self._seen(event)
 
-    def _send(self, topic: str, key: bytes, value: bytes, headers: Headers, t: int) -> None:
-        self._take(len(value))
+    def _send(
+        self, topic: str, key: bytes, value: bytes, headers: Headers, t: int, *, waits: bool
+    ) -> None:
+        self._take(len(value), waits=waits)
         try:
             future = self._producer.send(
                 topic, key=key, value=value, headers=headers, partition=0, timestamp_ms=t
@@ -104,14 +108,14 @@ class Outlet:
                 self._room.wait(min(left, _WAIT_S))
         return True
 
-    def _take(self, size: int) -> None:
+    def _take(self, size: int, *, waits: bool) -> None:
         with self._room:
             while True:
                 if self.failure is not None:
                     raise self.failure
                 if not self._open():
                     raise Deposed("not the leader")
-                if not self._is_full(size):
+                if not waits or not self._is_full(size):
                     break
                 self._room.wait(_WAIT_S)
             if not self._records:

@@ -5,7 +5,7 @@ whose threads list and watch. A standby knows and writes nothing.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from random import Random
@@ -23,6 +23,7 @@ from pipeline.base.lifecycle import Stop
 from pipeline.base.telemetry import ServiceTelemetry, service_telemetry
 from pipeline.broker.open import open_broker
 from pipeline.broker.protocol import Broker
+from pipeline.broker.trouble import notices
 from pipeline.contract import metrics
 
 _LONGEST_S = 1.0
@@ -154,7 +155,7 @@ def run_watch(
     telemetry = service_telemetry("watch", environment)
     connect = connector(config.kubeconfig, config.context, connections=200)
     _warn(checked(connect), telemetry)
-    broker = open_broker(config.broker, notice=_notice(telemetry))
+    broker = open_broker(config.broker, notice=notices(telemetry))
     try:
         with Stop().on_signals() as stop:
             run(
@@ -190,7 +191,3 @@ def _warn(client: Any, telemetry: ServiceTelemetry) -> None:
             level="warn",
             why="insecure-skip-tls-verify is set: whoever answers gets the credentials",
         )
-
-
-def _notice(telemetry: ServiceTelemetry) -> Callable[[str], None]:
-    return lambda text: telemetry.event("bus.notice", "warn", text=text)

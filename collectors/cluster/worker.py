@@ -81,11 +81,12 @@ class Worker:
 
     def tick(self) -> None:
         """From the ticker's thread, which must not wait: skipped while the worker itself is
-        sending, or the bus takes nothing. What is due stays due."""
+        sending, or the bus takes nothing. What is due stays due. Room that another resource takes
+        in between is not waited for: the little that is due then goes beyond the bound."""
         if self._outlet.full() or not self._lock.acquire(blocking=False):
             return
         try:
-            self._send(self._watch.tick(instant(self._clock)))
+            self._send(self._watch.tick(instant(self._clock)), waits=False)
         finally:
             self._lock.release()
 
@@ -169,8 +170,8 @@ class Worker:
         with self._lock:
             self._send(self._watch.fed(piece, instant(self._clock)))
 
-    def _send(self, events: list[StateEvent]) -> None:
-        self._outlet.send(events)
+    def _send(self, events: list[StateEvent], *, waits: bool = True) -> None:
+        self._outlet.send(events, waits=waits)
         if events:
             self._telemetry.count(metrics.WATCH_EVENTS, len(events), resource=self._resource)
         for event in events:

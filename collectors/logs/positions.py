@@ -24,6 +24,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from pipeline.base.alone import alone
 from pipeline.base.errors import UsageError
 from pipeline.base.telemetry import Telemetry
 from pipeline.contract.record import Source
@@ -262,15 +263,11 @@ class Positions:
         return True
 
     def _take_lock(self) -> None:
-        import fcntl
-
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        if not alone(self._lock):
             raise UsageError(
                 f"{self._directory}: another collector keeps its positions here; stop it, or "
                 "give this one a `state_dir` of its own"
-            ) from error
+            )
 
     def _say(self, trouble: str | None) -> None:
         if trouble and not self.trouble:

@@ -19,6 +19,9 @@ class Plain:
     def read(self, view: memoryview, offset: int) -> int:
         return os.preadv(self.fd, [view], offset)
 
+    def keep_from(self, offset: int) -> None:
+        """Nothing is held."""
+
     def close(self) -> None:
         os.close(self.fd)
 
@@ -26,9 +29,9 @@ class Plain:
 class Archive:
     """A .gz generation: complete when it appears, never changed afterwards.
 
-    Memory is bounded by what one call asks for. `finished` turns true when the last byte has
-    been decompressed, or when the rest cannot be: then `damage` says why. `expected` is the size
-    that the trailer promises, 0 where that is no trailer."""
+    Memory is bounded by what one call asks for, and given back by `keep_from`. `finished` turns
+    true when the last byte has been decompressed, or when the rest cannot be: then `damage` says
+    why. `expected` is the size that the trailer promises, 0 where that is no trailer."""
 
     changes = False
 
@@ -37,20 +40,24 @@ class Archive:
         self.expected = _promised_size(fd)
         self.damage = ""
         self.finished = False
+        self._start = 0  # offset of the first byte in `_data`
+        self._data = bytearray()
+        self._seen = 0  # how far it was read once
         self._restart()
 
     def _restart(self) -> None:
+        self._seen = max(self._seen, self._start + len(self._data))
         os.lseek(self.fd, 0, os.SEEK_SET)
-        self._inflate = zlib.decompressobj(31)
-        self._data = bytearray()
-        self._start = 0  # offset of the first byte in `_data`
+        self._inflate: zlib._Decompress | None = None
+        self._data.clear()
+        self._start = 0
         self.finished = False
 
     @property
     def size(self) -> int:
         """Exact once finished; before that, what is promised."""
         known = self._start + len(self._data)
-        return known if self.finished else max(known, self.expected)
+        return known if self.finished else max(known, self._seen, self.expected)
 
     def read(self, view: memoryview, offset: int) -> int:
         if offset < self._start:
@@ -59,9 +66,7 @@ class Archive:
             self._start += len(self._data)
             self._data.clear()
             self._fill(min(_STEP, offset - self._start))
-        skip = min(offset - self._start, len(self._data))
-        del self._data[:skip]
-        self._start += skip
+        self._skip_to(offset)
         if self._start < offset:
             return 0
         self._fill(len(view))
@@ -69,8 +74,25 @@ class Archive:
         view[:count] = self._data[:count]
         return count
 
+    def keep_from(self, offset: int) -> None:
+        """What is read next starts at `offset`, some time later. An archive in the middle holds
+        100 KiB, and one that is finished the last that was read of it; hundreds may wait for
+        their turn, or for acknowledgements."""
+        if self.finished:
+            self._inflate = None
+            self._skip_to(offset)
+        elif offset:
+            self._skip_to(offset)
+        else:
+            self._restart()
+
     def close(self) -> None:
         os.close(self.fd)
+
+    def _skip_to(self, offset: int) -> None:
+        skip = max(0, min(offset - self._start, len(self._data)))
+        del self._data[:skip]
+        self._start += skip
 
     def _fill(self, need: int) -> None:
         """Have `need` bytes in `_data`, or be finished."""
@@ -81,7 +103,7 @@ class Archive:
                 self.damage, self.finished = str(error), True
 
     def _inflate_some(self, room: int) -> None:
-        inflate = self._inflate
+        inflate = self._inflate = self._inflate or zlib.decompressobj(31)
         if inflate.eof:
             rest = (inflate.unused_data or os.read(self.fd, _STEP)).lstrip(b"\0")
             if not rest:

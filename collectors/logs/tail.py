@@ -136,6 +136,7 @@ class Tail:
     def head(self, window: Window) -> bytes:
         """The first bytes, for identification."""
         count = self.reader.read(window.view[:HEAD], 0)
+        self.reader.keep_from(0)
         return bytes(window.view[:count])
 
     def matches(self, position: Position) -> bool:
@@ -224,6 +225,7 @@ class Tail:
         offset = self.offset
         self.before = (self.before + bytes(window.view[max(lead, cut - BEFORE) : cut]))[-BEFORE:]
         self.offset += len(raw)
+        self.reader.keep_from(self.offset)
         self.opening = b""
         self.shipped_at = now
         self.unread_since = now if self.unread else None

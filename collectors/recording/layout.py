@@ -43,6 +43,11 @@ class Recording:
     def kubelet_parts(self) -> list[str]:
         return self._named(KUBELET)
 
+    @property
+    def is_empty(self) -> bool:
+        others = map(self.has, ("processes", "pod-log-files"))
+        return not (self.watches() or self.kubelet_parts() or self.programs() or any(others))
+
     def has(self, name: str) -> bool:
         return self._file(f"{name}.jsonl") is not None
 

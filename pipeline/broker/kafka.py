@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from pipeline.base.clock import Clock, SystemClock
 from pipeline.base.errors import Fatal
 from pipeline.broker.kafka_options import Options, connect, connection_options
-from pipeline.broker.kafka_producer import KafkaBusProducer, Notice
+from pipeline.broker.kafka_producer import KafkaBusProducer
+from pipeline.broker.trouble import Notice
 
 if TYPE_CHECKING:
     from pipeline.broker.config import BrokerConfig

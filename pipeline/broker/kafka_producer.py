@@ -28,6 +28,7 @@ from pipeline.broker.kafka_options import REFUSED, Options, connect, translate
 from pipeline.broker.kafka_outbox import Outbox, Send
 from pipeline.broker.limits import choose_partition, record_bytes, refusal, unknown_topic
 from pipeline.broker.protocol import Position
+from pipeline.broker.trouble import Notice, Trouble
 from pipeline.contract.record import Headers
 
 PRODUCER_OPTIONS: Options = {
@@ -43,10 +44,8 @@ PRODUCER_OPTIONS: Options = {
 GATHER_S = 0.02
 GATHER_BYTES = 1 << 20  # so much is handed over at once
 _RETRY_S = (0.2, 5.0)
-_MOST_REASONS = 5
 _CLOSE_S = 5.0
 
-Notice = Callable[[str], None]
 TopicExists = Callable[[str], bool]
 
 
@@ -58,7 +57,7 @@ class KafkaBusProducer:
     ) -> None:
         self._options = options | PRODUCER_OPTIONS
         self._clock = clock
-        self._notice = notice
+        self._trouble = Trouble(notice)
         self._topic_exists = topic_exists
         self._outbox = Outbox()
         self._known: set[str] = set()
@@ -69,7 +68,6 @@ class KafkaBusProducer:
         self._closed = threading.Event()
         self._work = threading.Event()  # something waits
         self._urgent = threading.Event()  # hand over now, do not gather
-        self._reasons: set[str] = set()  # that were told since it last went well
         self._feeder = threading.Thread(target=self._run, name="bus-feeder", daemon=True)
 
     def start(self) -> "KafkaBusProducer":
@@ -131,7 +129,11 @@ class KafkaBusProducer:
             try:
                 done = self._feed()
             except KubeledgerError as error:
-                self._trouble(error)
+                self._tell(error)
+                done = False
+            except Exception as error:  # noqa: BLE001 - border of the thread: without it nothing is
+                # ever sent again, and nobody is told
+                self._tell(Unavailable(f"{type(error).__name__}: {error}"))
                 done = False
             if done:
                 pause_s = _RETRY_S[0]
@@ -149,9 +151,8 @@ class KafkaBusProducer:
         while self._client is not None and (send := self._outbox.first()) is not None:
             if not self._hand_over_in_turn(send):
                 return False
-        if self._reasons and self._client is not None:
-            self._reasons.clear()
-            self._notice("Kafka takes records again")
+        if self._client is not None:
+            self._trouble.over("Kafka takes records again")
         return self._client is not None
 
     def _reconnect(self) -> None:
@@ -243,17 +244,13 @@ class KafkaBusProducer:
         if refused:
             self._outbox.settle(send, problem)
         else:
-            self._trouble(problem)
+            self._tell(problem)
         self._work.set()
         self._urgent.set()
         self._outbox.wake_watchers()
 
-    def _trouble(self, error: KubeledgerError) -> None:
-        """Each reason is told once: a first try may have had no time to learn the real one."""
-        reason = str(error)
-        if reason not in self._reasons and len(self._reasons) < _MOST_REASONS:
-            self._reasons.add(reason)
-            self._notice(f"records wait and are sent again: {reason}")
+    def _tell(self, error: KubeledgerError) -> None:
+        self._trouble.tell(f"records wait and are sent again: {error}")
 
 
 def _end(client: Any) -> None:

@@ -18,8 +18,9 @@ from pipeline.broker.protocol import Record
 from pipeline.broker.reader import LogReader
 from pipeline.broker.sqlite_connection import Connection, connect
 from pipeline.broker.sqlite_log import SqliteStore
-from pipeline.broker.sqlite_producer import Notice, SqliteProducer
+from pipeline.broker.sqlite_producer import SqliteProducer
 from pipeline.broker.sqlite_sweep import sweep
+from pipeline.broker.trouble import Notice
 
 MAX_POLL_INTERVAL_S = 300.0  # a member that works longer on one poll is thought to hang
 

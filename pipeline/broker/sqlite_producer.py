@@ -21,6 +21,7 @@ from pipeline.broker.protocol import Position
 from pipeline.broker.sqlite_append import Appender, Outcome, Send
 from pipeline.broker.sqlite_connection import Connection
 from pipeline.broker.sqlite_sweep import sweep
+from pipeline.broker.trouble import Notice, Trouble
 from pipeline.contract.record import Headers
 
 BATCH_BYTES = 8 << 20
@@ -30,8 +31,6 @@ _RETRY_S = 0.5
 _SWEEP_S = 15.0
 _SWEEP_AGAIN_S = 0.2
 
-Notice = Callable[[str], None]
-
 
 class SqliteProducer:
     """Thread-safe. `connect` opens the connection on the producer's own thread."""
@@ -39,13 +38,12 @@ class SqliteProducer:
     def __init__(self, connect: Callable[[], Connection], *, clock: Clock, notice: Notice) -> None:
         self._connect = connect
         self._clock = clock
-        self._notice = notice
+        self._trouble = Trouble(notice)
         self._queue: deque[Send] = deque()
         self._changed = threading.Condition()
         self._turn = itertools.count()
         self._closing = False
         self._ended: KubeledgerError | None = None
-        self._troubled = False
         self._batch_bytes = BATCH_BYTES
         self._next_sweep = 0.0
         self._thread = threading.Thread(target=self._run, name="bus-producer", daemon=True)
@@ -157,9 +155,7 @@ class SqliteProducer:
 
     def _settle(self, batch: list[Send], outcomes: list[Outcome]) -> None:
         self._batch_bytes = BATCH_BYTES
-        if self._troubled:
-            self._troubled = False
-            self._notice("the bus takes records again")
+        self._trouble.over("the bus takes records again")
         for send, outcome in zip(batch, outcomes, strict=True):
             with suppress(InvalidStateError):  # given up by `close`
                 if isinstance(outcome, KubeledgerError):
@@ -184,9 +180,7 @@ class SqliteProducer:
     def _pause(self, error: Unavailable) -> bool:
         """Say it once, wait a little. False when the producer is being closed: then there is
         one last attempt for what is queued, and `close` gives up at its own bound."""
-        if not self._troubled:
-            self._troubled = True
-            self._notice(str(error))
+        self._trouble.tell(str(error))
         self._batch_bytes //= 2  # what is left of the disk may do for a part of it
         with self._changed:
             self._changed.wait_for(lambda: self._ended is not None, _RETRY_S)

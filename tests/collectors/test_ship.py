@@ -141,6 +141,37 @@ def test_a_delivery_that_failed_is_read_again(rig: Rig) -> None:
         assert not rig.only().gaps
 
 
+def test_a_topic_that_is_gone_is_said_once_and_asked_for_ever_more_rarely(rig: Rig) -> None:
+    """What is told of it is a log that this collector reads: more of it each round would be worse
+    each round."""
+    pods = [Kubelet(rig.root, pod=n) for n in range(1, 6)]
+    sent: list[LogRecord] = []
+
+    def refuse(event: LogRecord, value: bytes) -> BaseException:
+        sent.append(event)
+        return Fatal("topic kubeledger.logs does not exist")
+
+    rig.producer.refuse = refuse
+    with rig.started():
+        for _ in range(70):
+            for pod in pods:
+                pod.write(2)
+            rig.run(1)
+        # 70 s are 0.25 + 0.5 + 1 + 2 + 4 and 13 times 5; an open record and a chunk each.
+        assert len(sent) <= 19 * 2 * len(pods)
+        assert "acknowledged none" in (rig.agent.health() or "")
+        notices = [fields["text"] for name, fields in rig.telemetry.events if name == "bus.notice"]
+        assert notices == [
+            "records are not taken, and are read again: topic kubeledger.logs does not exist"
+        ]
+        rig.producer.refuse = lambda event, value: None
+        rig.run(6)
+        lines = [len(file.content().splitlines()) for file in rig.files().values()]
+        assert lines == [140] * 5
+        assert rig.agent.health() is None
+        assert rig.telemetry.events[-1][1]["text"] == "records are taken again"
+
+
 def test_an_end_record_that_failed_is_sent_again(rig: Rig) -> None:
     pod = Kubelet(rig.root)
     failures = iter([Unavailable("gave up")])

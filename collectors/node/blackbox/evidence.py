@@ -31,6 +31,7 @@ _YOUNG_SHIMS = 40
 _PARALLEL_MOUNTS = 16
 _LOOK_S = 3.0  # for a look at the process table
 _TAILS_S = 7.0
+_PROBER_S = 3.0  # to begin and to end, besides the deadlines of its mounts
 _LEAST_BETWEEN_LOOKS_S = 1.0
 
 
@@ -149,7 +150,7 @@ class Evidence:
         ) as prober:
             try:
                 out, _ = prober.communicate(
-                    json.dumps(task).encode(), rounds * self._box.mount_s + 3
+                    json.dumps(task).encode(), rounds * self._box.mount_s + _PROBER_S
                 )
             except subprocess.TimeoutExpired:
                 prober.kill()

@@ -53,7 +53,7 @@ class Running:
 def running(state: Path, **settings: Any) -> Iterator[Running]:
     producer, telemetry = ToyProducer(), RecordingTelemetry()
     forward = {"listen": "127.0.0.1:0", **settings}
-    config = CollectConfig(node="node-a", state_dir=state, forward=forward)
+    config = CollectConfig(node="node-a", state_dir=state, forward=forward, stop_timeout_s=60)
     with open_forward(
         config, producer=producer, telemetry=telemetry, clock=SystemClock(), wake=lambda: None
     ) as opened:

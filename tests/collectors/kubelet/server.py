@@ -82,7 +82,7 @@ class KubeletServer:
 
             def get_request(self) -> tuple[object, object]:  # type: ignore[override]
                 connection, address = self.socket.accept()
-                connection.settimeout(10)
+                connection.settimeout(60)
                 if context is None:
                     return connection, address
                 return context.wrap_socket(

@@ -39,6 +39,28 @@ def test_any_offset_forwards_and_backwards(tmp_path: Path, members: int) -> None
     reader.close()
 
 
+def test_an_archive_that_waits_holds_no_more_than_is_left_of_what_it_read(tmp_path: Path) -> None:
+    """1,500 archives that are new at once held 100 KiB each: first while they waited for their
+    turn, then while the broker had not acknowledged them."""
+    reader = archive(tmp_path / "a.gz", gzip.compress(DATA) + gzip.compress(b"more\n"))
+    assert read(reader, 0, 4096) == DATA[:4096]
+    reader.keep_from(0)
+    assert (reader._inflate, len(reader._data)) == (None, 0)
+    assert reader.size >= 4096, "that there is something to read is not forgotten"
+    assert read(reader, 0, 300_000) == DATA[:300_000]
+    reader.keep_from(299_000)
+    assert len(reader._data) == 1_000
+    assert read(reader, 299_000, len(DATA)) == DATA[299_000:] + b"more\n"
+    assert read(reader, 299_000, len(DATA)) == DATA[299_000:] + b"more\n"
+    reader.keep_from(len(DATA) + 5)
+    assert read(reader, len(DATA) + 5, 10) == b""
+    assert reader.finished
+    assert (reader._inflate, len(reader._data), reader.size) == (None, 0, len(DATA) + 5)
+    assert read(reader, 5, 10) == DATA[5:15], "a refused chunk is read again"
+    assert not reader.damage
+    reader.close()
+
+
 def test_trailing_zeros_are_no_damage(tmp_path: Path) -> None:
     reader = archive(tmp_path / "a.gz", gzip.compress(b"hello\n") + b"\0" * 512)
     assert read(reader, 0, 100) == b"hello\n"

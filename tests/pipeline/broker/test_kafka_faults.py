@@ -13,6 +13,7 @@ from kafka import KafkaAdminClient
 
 from pipeline.base.errors import Fatal, Fenced, Rejected, Unavailable
 from pipeline.base.ports import free_port
+from pipeline.broker import kafka_producer
 from pipeline.broker.config import BrokerConfig
 from pipeline.broker.kafka import KafkaBroker
 from pipeline.broker.protocol import Commit, Record, TopicPartition
@@ -47,6 +48,12 @@ def running(request: pytest.FixtureRequest) -> None:
         node: KafkaNode = request.getfixturevalue("node")
         if not node.running:
             node.restart()
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the tests that ask for it give a node up that is slow to answer."""
+    monkeypatch.setattr("pipeline.broker.kafka_options.BOOTSTRAP_MS", 60_000)
 
 
 @pytest.fixture(autouse=True)
@@ -111,6 +118,25 @@ def test_a_broker_that_hangs_delays_and_does_not_lose(node: KafkaNode) -> None:
     finally:
         node.resume()
     assert [future.result(60).offset for future in futures] == list(range(1, 50))
+    producer.close(5)
+
+
+def test_what_nobody_thought_of_does_not_end_the_sending(
+    node: KafkaNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = topic(KafkaBroker([node.bootstrap], FAST), "unthought")
+    connect, tries = kafka_producer.connect, iter([ImportError("half a library")])
+
+    def unlucky(*words: Any) -> Any:
+        for error in tries:
+            raise error
+        return connect(*words)
+
+    monkeypatch.setattr(kafka_producer, "connect", unlucky)
+    notices: list[str] = []
+    producer = KafkaBroker([node.bootstrap], FAST, notice=notices.append).producer()
+    assert producer.send(name, key=b"k", value=b"v").result(60).offset == 0
+    assert notices[0] == "records wait and are sent again: ImportError: half a library"
     producer.close(5)
 
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -176,6 +177,25 @@ def test_retention_removes_the_oldest_and_readers_go_on(kind: str, tmp_path: Pat
     broker.maintain()
     assert values(broker, LOG) == []
     assert producer.send("logs", key=b"k", value=b"next").result(60).offset == 200
+    reader.close()
+    producer.close(5)
+
+
+def test_a_producer_removes_what_is_old_bit_by_bit(tmp_path: Path) -> None:
+    clock = ManualClock()
+    broker = made(tmp_path / "bus.db", clock=clock, heartbeats=False)
+    producer, reader = broker.producer(), broker.reader()
+    for n in range(200):
+        producer.send("logs", key=b"k", value=b"%d" % n)
+    assert producer.flush(60)
+    clock.advance(2 * HOUR_S)
+    producer.send("logs", key=b"k", value=b"young").result(60)
+    deadline = time.monotonic() + 60
+    while reader.beginning_offset(LOG) < 200:
+        assert time.monotonic() < deadline, "nobody has removed it"
+        clock.advance(0.5)
+        time.sleep(0.01)
+    assert values(broker, LOG) == [b"young"]
     reader.close()
     producer.close(5)
 

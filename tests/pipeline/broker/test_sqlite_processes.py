@@ -182,6 +182,7 @@ def stop_outside_a_transaction(path: Path, pid: int) -> None:
     with closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as lock:
         lock.execute("BEGIN IMMEDIATE")
         os.kill(pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, pid, os.WSTOPPED)  # until its last thread stands still
         lock.execute("ROLLBACK")
 
 

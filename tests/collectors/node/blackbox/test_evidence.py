@@ -176,7 +176,9 @@ def test_what_does_not_fit_is_cut_where_it_matters_least(limit: int) -> None:
 
 
 def test_a_dump_is_asked_only_of_who_handles_the_signal() -> None:
-    script = "import signal, sys; {}; print('up', flush=True); signal.pause()"
+    # Short sleeps: a signal just before a long one would be heard only at its end.
+    wait = "[time.sleep(0.05) for _ in iter(int, 1)]"
+    script = f"import signal, sys, time; {{}}; print('up', flush=True); {wait}"
     tame = "signal.signal(signal.SIGUSR1, lambda *_: sys.exit(7))"
     for handler, said, code in ((tame, "sent", 7), ("pass", "it does not handle SIGUSR1", None)):
         child = subprocess.Popen(

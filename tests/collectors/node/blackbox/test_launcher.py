@@ -259,7 +259,8 @@ def test_nonsense_is_no_result(python: Callable[..., Rig], line: str) -> None:
 
 
 def test_a_child_that_writes_for_ever_is_killed(python: Callable[..., Rig]) -> None:
-    rig = python("while True: print('x' * 60000)", max_bytes=32 << 10)
+    endless = "[print('x' * 60000, time.sleep(0.001)) for _ in iter(int, 1)]"  # memory is not
+    rig = python(endless, max_bytes=32 << 10)
     rig.launcher.start("x")
     pid = rig.pid
     assert rig.result() is None
@@ -295,6 +296,12 @@ def test_a_python_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 PATIENT = {"call_s": 10, "total_s": 90}  # the runtime says itself that a call hangs
+PATIENT_BOX = """
+from collectors.node.blackbox import evidence
+from collectors.node.blackbox.__main__ import main
+evidence._LOOK_S = evidence._TAILS_S = evidence._PROBER_S = 25.0
+main()
+"""  # with time to begin for what looks at mounts; a mount that hangs is not waited for any longer
 
 
 def test_a_whole_run_names_the_stuck_pod(tmp_path: Path) -> None:
@@ -328,7 +335,7 @@ def test_a_whole_run_at_a_hung_runtime_and_at_none(tmp_path: Path) -> None:
 
 
 def test_a_mount_that_hangs_leaves_one_process_behind_not_one_each_run(tmp_path: Path) -> None:
-    rig = Rig(tmp_path)
+    rig = Rig(tmp_path, "-P", "-c", PATIENT_BOX, total_s=90)
     with hanging_mount(tmp_path / "hangs") as point:
         probers = []
         for _ in range(2):
