@@ -10,7 +10,6 @@ DATA/
   lock          held by the process that started the services
 """
 
-import fcntl
 import http.client
 import os
 import re
@@ -25,6 +24,7 @@ from typing import Any, Self
 
 import yaml
 
+from pipeline.base.alone import alone
 from pipeline.base.clock import Clock
 from pipeline.base.errors import Fatal, UsageError
 from pipeline.base.ports import free_port
@@ -220,14 +220,12 @@ class EmbeddedPipeline(AbstractContextManager["EmbeddedPipeline"]):
         """The directory for this process, until it ends: a second one would join the group and
         the store of the first."""
         lock = os.open(self.data / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not alone(lock):
             os.close(lock)
             raise UsageError(
                 f"{self.data}: another `kubeledger up` or `demo` runs in this directory; stop it, "
                 "or give another with --data"
-            ) from None
+            )
         return lock
 
     def _start(self) -> None:

@@ -1,6 +1,9 @@
 """Ports of services: two services never get the same, however their starts are interleaved."""
 
+import os
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -24,12 +27,40 @@ def test_who_wants_any_port_gets_none_of_these() -> None:
 
 def test_a_port_that_somebody_uses_is_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
     taken, other = free_port(), free_port()
+    os.close(ports._kept.pop(other))
     monkeypatch.setattr(ports, "_CHOICE", [taken, other])
     monkeypatch.setattr(ports, "_given", set())
     with socket.create_server(("127.0.0.1", taken)):
         assert free_port() == other
 
 
-def test_a_host_that_is_not_here_is_an_error() -> None:
-    with pytest.raises(OSError, match="assign requested address"):
-        free_port("192.0.2.1")
+OTHER = """
+import sys
+from pipeline.base import ports
+ports._CHOICE = [int(word) for word in sys.argv[1:]]
+print(ports.free_port())
+"""
+
+
+def test_another_process_is_not_given_it_while_its_service_is_down() -> None:
+    """Two pipelines that start in one moment, or one while a service of the other is restarted."""
+    mine, other = free_port(), free_port()
+    os.close(ports._kept.pop(other))
+    words = [sys.executable, "-c", OTHER, str(mine), str(other)]
+    for _ in range(2):
+        for _ in range(4):  # of two, one by chance
+            assert int(subprocess.check_output(words)) == other
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", mine))
+        with socket.create_server(("127.0.0.1", mine)) as server:
+            socket.create_connection(("127.0.0.1", mine)).close()
+            server.accept()[0].close()
+
+
+def test_few_descriptors_are_kept() -> None:
+    given = [free_port() for _ in range(2 * ports._MOST_KEPT)]
+    assert [*ports._kept] == given[-ports._MOST_KEPT :]
+    with socket.socket() as first, socket.socket() as last:
+        first.bind(("127.0.0.1", given[0]))
+        with pytest.raises(OSError, match="in use"):
+            last.bind(("127.0.0.1", given[-1]))

@@ -12,6 +12,7 @@ from alerts.receivers.port import Http
 from collectors.cluster.api import ApiServer, connector
 from collectors.kubelet.client import KubeletClient
 from collectors.kubelet.config import KubeletConfig
+from dashboards.push import Grafana, PushError
 from pipeline.base import tls
 from pipeline.base.clock import SystemClock
 from pipeline.base.errors import Unavailable
@@ -71,7 +72,7 @@ def test_the_api_server_is_spoken_to(authority: Authority, tmp_path: Path) -> No
     with FakeApi(FakeStore(), certificate=authority.issue("127.0.0.1")) as api:
         file = api.kubeconfig(tmp_path, ca=authority.ca)
         server = ApiServer(connector(file, "", connections=2), SystemClock())
-        assert server.call("GET", PODS, deadline_s=5).status == 200
+        assert server.call("GET", PODS, deadline_s=60).status == 200
 
 
 def test_the_kubelet_is_spoken_to(authority: Authority, tmp_path: Path) -> None:
@@ -79,7 +80,7 @@ def test_the_kubelet_is_spoken_to(authority: Authority, tmp_path: Path) -> None:
     token.write_text("s3cret")
     with KubeletServer(*authority.issue("127.0.0.1")) as kubelet:
         config = KubeletConfig(url=kubelet.url, token_file=token, ca_file=authority.ca)
-        KubeletClient(config, SystemClock()).wanted("/healthz", deadline_s=5)
+        KubeletClient(config, SystemClock()).wanted("/healthz", deadline_s=60)
         assert kubelet.requests == [("/healthz", "Bearer s3cret")]
 
 
@@ -89,7 +90,17 @@ def test_a_receiver_is_spoken_to(authority: Authority) -> None:
         KubeletServer(*authority.issue("127.0.0.1")) as web,
         pytest.raises(Unavailable, match="answered 501"),
     ):
-        Http(ca_file=authority.ca).post(f"{web.url}/hook", {})
+        Http(ca_file=authority.ca, timeout_s=60.0).post(f"{web.url}/hook", {})
+
+
+def test_grafana_is_spoken_to(authority: Authority, tmp_path: Path) -> None:
+    with KubeletServer(*authority.issue("127.0.0.1"), body=b"{}") as web:
+        Grafana(web.url, "s3cret", tls=tls.client_tls(authority.ca)).get("/folders/a")
+        assert web.requests == [("/api/folders/a", "Bearer s3cret")]
+        for ca in (Authority(tmp_path / "other").ca, None):
+            with pytest.raises(PushError, match="cannot be verified; give its CA"):
+                Grafana(web.url, "s3cret", tls=tls.client_tls(ca)).get("/folders/a")
+        assert len(web.requests) == 1
 
 
 def test_every_client_takes_its_context_from_here() -> None:
