@@ -8,6 +8,7 @@ from pipeline.base.config import load
 from pipeline.base.lifecycle import Stop
 from pipeline.base.telemetry import service_telemetry
 from pipeline.broker.open import open_broker
+from pipeline.broker.trouble import notices
 from pipeline.logs import run
 from pipeline.logs_config import LogProcessorConfig
 from pipeline.store.clickhouse import open_store
@@ -18,10 +19,7 @@ def run_process_logs(path: Path | None, environment: Mapping[str, str]) -> None:
     config = load(LogProcessorConfig, service="process-logs", path=path, environment=environment)
     telemetry = service_telemetry("process-logs", environment)
 
-    def notice(text: str) -> None:
-        telemetry.event("bus.notice", "warn", text=text)
-
-    broker, store = open_broker(config.broker, notice=notice), open_store(config.store)
+    broker, store = open_broker(config.broker, notice=notices(telemetry)), open_store(config.store)
     try:
         with Stop().on_signals() as stop:
             run(

@@ -9,6 +9,7 @@ from pipeline.base.garbage import collect_rarely
 from pipeline.base.lifecycle import Stop
 from pipeline.base.telemetry import service_telemetry
 from pipeline.broker.open import open_broker
+from pipeline.broker.trouble import notices
 from pipeline.console.folds import FOLDED_BY, open_folds
 from pipeline.eventlog.fingerprint import fingerprint
 from pipeline.state import run
@@ -22,10 +23,7 @@ def run_process_state(path: Path | None, environment: Mapping[str, str]) -> None
     telemetry = service_telemetry("process-state", environment)
     collect_rarely()
 
-    def notice(text: str) -> None:
-        telemetry.event("bus.notice", "warn", text=text)
-
-    broker, store = open_broker(config.broker, notice=notice), open_store(config.store)
+    broker, store = open_broker(config.broker, notice=notices(telemetry)), open_store(config.store)
     try:
         with Stop().on_signals() as stop:
             run(

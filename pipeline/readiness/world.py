@@ -6,7 +6,7 @@ Entities are named here, once: see pipeline/contract/facts.py.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 _CLASSES = {
     "node": "node",
@@ -159,21 +159,26 @@ def learn_owner(
 
 
 def workload_entity(meta: Mapping[str, Any], owners: Mapping[str, str]) -> str:
-    """The outermost known owner of a pod; the pod's own entity if it has none. A ReplicaSet that
-    was not seen is known by the hash that a Deployment puts into its name."""
-    entity = owner_entity(meta)
+    """The outermost known owner of a pod; the pod's own entity if it has none."""
+    return owners_of(meta, owners)[1]
+
+
+def owners_of(meta: Mapping[str, Any], owners: Mapping[str, str]) -> tuple[str, str]:
+    """`owner_entity` and `workload_entity` of a pod. A ReplicaSet that was not seen is known by
+    the hash that a Deployment puts into its name."""
     owner = controller(meta)
+    entity = _of(owner, meta)
     if owner is None or not entity:
-        return pod_entity(meta["namespace"], meta["name"])
+        return "", pod_entity(meta["namespace"], meta["name"])
     known = owners.get(entity)
     if known:
-        return known
+        return entity, known
     if owner["kind"] == "ReplicaSet":
         suffix = "-" + (meta.get("labels") or {}).get("pod-template-hash", "")
         if len(suffix) > 1 and owner["name"].endswith(suffix):
             name = owner["name"][: -len(suffix)]
-            return f"deployment/{meta['namespace']}/{name}"
-    return entity
+            return entity, f"deployment/{meta['namespace']}/{name}"
+    return entity, entity
 
 
 def _claims(meta: Mapping[str, Any], spec: Mapping[str, Any]) -> tuple[str, ...]:
@@ -190,14 +195,19 @@ def _claims(meta: Mapping[str, Any], spec: Mapping[str, Any]) -> tuple[str, ...]
 
 def controller(meta: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The owner reference that manages the object."""
-    references = meta.get("ownerReferences") or ()
-    return next((r for r in references if r.get("controller")), None)
+    for reference in meta.get("ownerReferences") or ():
+        if reference.get("controller"):
+            return cast("Mapping[str, Any]", reference)
+    return None
 
 
 def owner_entity(meta: Mapping[str, Any]) -> str:
     """The workload that manages an object, whatever its kind (a Rollout, a CloneSet); "" for
     none. A static pod's owner is its node, which is no workload."""
-    owner = controller(meta)
+    return _of(controller(meta), meta)
+
+
+def _of(owner: Mapping[str, Any] | None, meta: Mapping[str, Any]) -> str:
     kind = owner["kind"].lower() if owner else ""
     if owner is None or kind in _CLASSES:
         return ""
@@ -215,7 +225,10 @@ def node_entity(name: str) -> str:
 def object_entity(kind: str, namespace: str, name: str) -> str:
     """Entity of any API object: `kind/namespace/name`, without namespace where there is none."""
     word = kind.lower()
-    return "/".join(part for part in (_SHORT.get(word, word), namespace, name) if part)
+    word = _SHORT.get(word, word)
+    if namespace and name:
+        return f"{word}/{namespace}/{name}"
+    return "/".join(part for part in (word, namespace, name) if part)
 
 
 def entity_class(entity: str) -> str:

@@ -3,13 +3,13 @@
 Two hours are made, replayed from a capsule and counted twelve times: making a whole day takes
 longer than replaying it. HOURS=24 in the environment does it all."""
 
-import gzip
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+from pipeline.console.capsule import writing
 from pipeline.contract.state import encode_state
 from tests.bench.cluster import START_MS, Cluster
 from tests.bench.report import at_most, emit
@@ -38,7 +38,7 @@ def run(work: Path) -> None:
 def _make(capsule: Path, hours: float) -> int:
     capsule.mkdir()
     cluster, count = Cluster(NODES, PODS), 0
-    with gzip.open(capsule / "state.jsonl.gz", "wb", compresslevel=1) as lines:
+    with writing(capsule) as lines:
         for events in (cluster.objects(), cluster.steady(int(hours * 3600), calm=CALM)):
             for event in events:
                 lines.write(encode_state(event)[0] + b"\n")

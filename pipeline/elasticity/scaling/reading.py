@@ -8,12 +8,12 @@ from pipeline.contract.state import ADDED, Body
 from pipeline.elasticity.scaling.causes import Causes
 from pipeline.elasticity.scaling.moment import observed
 from pipeline.elasticity.scaling.nodes import Nodes
-from pipeline.elasticity.scaling.sights import ended, see_event, see_pod
+from pipeline.elasticity.scaling.sights import ended, see_birth, see_event, see_pod
 from pipeline.elasticity.scaling.slots import PodSet
 from pipeline.elasticity.scaling.timeline import DELETED, FINAL, Timeline
 from pipeline.elasticity.scaling.wanting import KINDS, SCALERS, Wanting
 from pipeline.readiness.world import controller as manager_of
-from pipeline.readiness.world import owner_entity, pod_entity, workload_entity
+from pipeline.readiness.world import owners_of
 
 RESOURCES = frozenset({*KINDS, *SCALERS, "pods", "nodes", "nodeclaims"})
 EARLY_MS = 60_000
@@ -72,45 +72,49 @@ class Reading:
     def _pod(self, obj: Object, *, new: bool) -> None:
         meta, now, offset = obj["metadata"], self.at.t, self.at.offset
         uid = meta["uid"]
-        key = self.state.pods.get(uid)
+        key, why = self.state.pods.get(uid), ended(obj)
         timeline = self.causes.state.timelines.get(uid)
         if key is None:
             version = self.at.version
             timeline = Timeline(uid, meta["namespace"], meta["name"], now, version)
-            see_pod(timeline, obj, now, offset)
-            for at, number, body in self.state.early.pop(uid, ()):
-                see_event(timeline, body, at, number)
-            self.nodes.enter(timeline)
-            key = self.state.pods[uid] = self._first(obj, timeline, new=new)
+            key = self.state.pods[uid] = self._first(obj, timeline, new=new, over=bool(why))
+            self.state.early.pop(uid, None)
         elif timeline is not None:
             self._step(timeline, see_pod(timeline, obj, now, offset))
-        if key != UNCOUNTED:
-            why = ended(obj)
-            if why:
-                self.state.pods[uid] = UNCOUNTED
-                self.causes.lost(uid, meta["name"], why, self.causes.state.sets[key])
+        if why and key != UNCOUNTED:
+            self.state.pods[uid] = UNCOUNTED
+            self.causes.lost(uid, meta["name"], why, self.causes.state.sets[key])
 
-    def _first(self, obj: Object, timeline: Timeline, *, new: bool) -> str:
-        """A pod that was not known: whose it is."""
+    def _first(self, obj: Object, timeline: Timeline, *, new: bool, over: bool) -> str:
+        """A pod that was not known: whose it is, if it is not `over`. More than its birth is read
+        only of one that a decision may have caused: a first list has all pods of the cluster."""
         meta, say, now = obj["metadata"], self.causes.say, self.at.t
-        entity = owner_entity(meta)
-        workload = workload_entity(meta, self.wanting.state.owners)
+        see_birth(timeline, obj, now, self.at.offset)
+        entity, workload = owners_of(meta, self.wanting.state.owners)
         if not entity:
             static = manager_of(meta) is not None
             reason = "static pod of its node" if static else "no controller made it"
-            say.excuse(pod_entity(meta["namespace"], meta["name"]), timeline, reason, now)
+            say.excuse(workload, timeline, reason, now)
             return UNCOUNTED
         if not new:
             say.excuse(workload, timeline, "existed before the first event", now)
-            if ended(obj):
+            if over:
                 return UNCOUNTED
         pods = self._set(entity, workload, meta)
         if new:
+            self._begun(timeline, obj)
             self.causes.came(timeline, pods)
         else:
             pods.filled += 1
             self.causes.state.controllers[pods.controller].current = pods.key
         return pods.key
+
+    def _begun(self, timeline: Timeline, obj: Object) -> None:
+        """What its first version, the Events that came before it, and its node show."""
+        see_pod(timeline, obj, self.at.t, self.at.offset)
+        for at, number, body in self.state.early.get(timeline.uid, ()):
+            see_event(timeline, body, at, number)
+        self.nodes.enter(timeline)
 
     def _step(self, timeline: Timeline, moved: bool) -> None:
         """Something of a known pod may have moved."""

@@ -44,14 +44,22 @@ REASONS = frozenset(_EVENTS) | _WORK  # of Events about pods that are read
 Object = Mapping[str, Any]
 
 
+def see_birth(timeline: Timeline, pod: Object, received: int, offset: int) -> None:
+    """Enter when it was created, and its node."""
+    created = unix_ms(pod["metadata"].get("creationTimestamp", ""))
+    what = "metadata.creationTimestamp"
+    timeline.steps["created"] = observed(created, received, offset, what)
+    timeline.node = (pod.get("spec") or {}).get("nodeName") or ""
+
+
 def see_pod(timeline: Timeline, pod: Object, received: int, offset: int) -> bool:
-    """Enter what this version shows first. True if something was new."""
+    """Enter what this version shows first; its birth is known. True if something was new."""
     spec, status = pod.get("spec") or {}, pod.get("status") or {}
     before = (len(timeline.steps), timeline.status, timeline.node)
     if timeline.inits is None and spec.get("containers"):
         timeline.inits = bool(spec.get("initContainers"))
     timeline.node = timeline.node or spec.get("nodeName") or ""
-    for step, moment in _shown(timeline.steps, pod["metadata"], status, received, offset):
+    for step, moment in _shown(timeline.steps, status, received, offset):
         timeline.steps[step] = tightened(timeline.steps.get(step), moment)
     if timeline.node and "scheduled" not in timeline.steps:
         timeline.steps["scheduled"] = observed(0, received, offset, "spec.nodeName")
@@ -98,12 +106,9 @@ def ended(pod: Object) -> str:
 
 
 def _shown(
-    known: Steps, meta: Object, status: Object, received: int, offset: int
+    known: Steps, status: Object, received: int, offset: int
 ) -> Iterator[tuple[str, Moment]]:
     """What is not known yet, or not by a stamp."""
-    if "created" not in known:
-        created = unix_ms(meta.get("creationTimestamp", ""))
-        yield "created", observed(created, received, offset, "metadata.creationTimestamp")
     for condition in _conditions(status):
         kind = condition.get("type", "")
         if kind not in _CONDITIONS:
