@@ -5,18 +5,15 @@ lock            held (flock) by the process that serves this directory
 endpoint.json   written when serving, removed on a clean stop
 """
 
-import fcntl
 import json
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pipeline.base.alone import alone
 from pipeline.base.errors import UsageError
-
-_DYING_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +42,7 @@ def locked(data: Path) -> Iterator[Path]:
     except OSError as error:
         raise UsageError(f"{data}: cannot be used as data directory: {error.strerror}") from error
     try:
-        if not _lock(handle):
+        if not alone(handle):
             holder = os.pread(handle, 32, 0).decode().strip() or "unknown"
             raise UsageError(
                 f"{data}: in use by another store (process {holder}); stop it, or give "
@@ -56,20 +53,6 @@ def locked(data: Path) -> Iterator[Path]:
         yield data / "engine"
     finally:
         os.close(handle)
-
-
-def _lock(handle: int) -> bool:
-    """One that was killed holds its lock until all its memory is given back."""
-    deadline = time.monotonic() + _DYING_S
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(0.05)
-        else:
-            return True
 
 
 def write_endpoint(data: Path, endpoint: Endpoint) -> None:

@@ -10,6 +10,7 @@ constraint, too many partitions) and reports success.
 """
 
 import json
+import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -55,6 +56,7 @@ class Session:
         self._applied: dict[str, str] = {}
         self._before: dict[str, str | None] = {}
         self._running = False
+        self._ending = threading.Lock()  # no statement begins or ends while another one is killed
         self.cancelled = False
 
     def begin(self, database: str, settings: Mapping[str, str]) -> None:
@@ -259,23 +261,30 @@ class Session:
 
     @contextmanager
     def _statement(self, progress: Progress | None) -> Iterator[None]:
-        self.cancelled = False
-        self._running = True
+        with self._ending:
+            self.cancelled = False
+            self._running = True
         if progress is not None:
             self._connection.set_progress_callback(progress)
         try:
             yield
         finally:
-            self._running = False
+            with self._ending:
+                self._running = False
             if progress is not None:
                 self._connection.set_progress_callback(None)
 
-    def cancel(self) -> None:
-        """From another thread: end the running statement. Tried again until it has ended,
-        because the statement may not have reached the engine's list yet."""
-        self.cancelled = True
-        while self._running and self.cancelled:
-            self._engine.kill(self._mark)
+    def cancel(self, over: Callable[[], bool]) -> None:
+        """From another thread: end the running statement. Tried again until it is over, because
+        it may not have reached the engine's list yet. A kill takes its time: were the statement
+        to end meanwhile, it would be the next one of the session that is killed."""
+        while True:
+            with self._ending:
+                if over():
+                    return
+                if self._running:
+                    self.cancelled = True
+                    self._engine.kill(self._mark)
             time.sleep(0.05)
 
 

@@ -121,6 +121,7 @@ class _Answer:
 
     def run(self) -> None:
         statement = parse(self._query.text)
+        self._session.cancelled = False  # what became of the one before is no matter here
         try:
             self._prepare(statement)
             self._external_tables()

@@ -13,6 +13,8 @@ from pipeline.store.embedded.packets import CANCEL
 # sooner is answered in full, and clients rely on it. A little more, for a busy machine.
 _PATIENCE_S = 0.3
 
+Cancel = Callable[[Callable[[], bool]], None]
+
 
 class Watch:
     """One thread that looks at the sockets of all running queries."""
@@ -45,14 +47,15 @@ class Watch:
         os.write(self._wake_write, b"w")
 
     @contextmanager
-    def watching(self, connection: socket.socket, cancel: Callable[[], None]) -> Iterator[None]:
+    def watching(self, connection: socket.socket, cancel: Cancel) -> Iterator[None]:
         """For the time of the block: a cancel packet or a closed connection calls `cancel` on
-        another thread, unless the block ends within the patience."""
+        another thread, unless the block ends within the patience. It is given what says whether
+        the block has ended."""
         ended = threading.Event()
 
         def give_up() -> None:
             if not ended.wait(_PATIENCE_S):
-                cancel()
+                cancel(ended.is_set)
 
         with self._lock:
             self._selector.register(connection, selectors.EVENT_READ, give_up)

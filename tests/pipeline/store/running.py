@@ -98,9 +98,10 @@ class Running:
 
     @contextmanager
     def client(self, **options: Any) -> Iterator[Client]:
-        """clickhouse-driver's own client."""
+        """clickhouse-driver's own client. Its own patience with a connection is 5 s: then it makes
+        another one, in which settings and temporary tables are gone."""
         config = self.config
-        client = Client(config.host, port=config.port, **options)
+        client = Client(config.host, port=config.port, sync_request_timeout=60, **options)
         try:
             yield client
         finally:

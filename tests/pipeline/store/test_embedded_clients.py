@@ -156,6 +156,16 @@ def test_cancel(running: Running) -> None:
         assert client.execute("SELECT 1") == [(1,)]
 
 
+def test_what_goes_wrong_after_a_cancel_is_told(running: Running) -> None:
+    with running.client(settings_is_important=True) as client, running.client() as other:
+        client.execute_with_progress(ENDLESS)
+        eventually(lambda: running_queries(other) == 1)
+        client.cancel()
+        with pytest.raises(ServerException) as caught:
+            client.execute("SELECT 1", settings={"no_such_setting": 1})
+        assert caught.value.code == 115
+
+
 def test_a_cancel_leaves_a_quick_answer_whole(fresh: Callable[..., Running]) -> None:
     store = fresh()
     store.module = "tests.pipeline.store.patient"

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from clickhouse_driver.errors import ServerException
 
+from pipeline.base import alone
 from pipeline.base.errors import Unavailable, UsageError
 from pipeline.base.lifecycle import Stop
 from pipeline.base.ports import free_port
@@ -83,8 +84,11 @@ def test_two_stores_on_one_directory(fresh: Fresh) -> None:
         assert client.execute("SELECT 1") == [(1,)]
 
 
-def test_a_store_that_is_yet_dying_is_waited_for(tmp_path: Path) -> None:
+def test_a_store_that_is_yet_dying_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A process that was killed holds its locks until its memory is given back."""
+    monkeypatch.setattr(alone, "DYING_S", 60.0)  # how long is not asked here
     with ExitStack() as dying:
         dying.enter_context(locked(tmp_path))
         gone = threading.Timer(0.5, dying.close)
@@ -151,7 +155,9 @@ def test_an_endpoint_file_of_a_killed_store_is_not_believed(fresh: Fresh) -> Non
 
 
 def test_sigterm_lets_statements_end(fresh: Fresh) -> None:
-    running = fresh().start()
+    running = fresh()
+    running.module = "tests.pipeline.store.patient"
+    running.start()
     sql = "SELECT sleepEachRow(0.5) FROM numbers(4)"
     with running.client() as client:
         rows = client.execute_iter(sql, settings={"max_block_size": 1})
