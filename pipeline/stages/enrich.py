@@ -99,7 +99,7 @@ class PodTable:
     def _made(self, source: Source, pod: PodVersion | None, moment: int, share: float) -> PodView:
         """Of a pod that is not known count the objects that ask for no label."""
         bare = pod or PodVersion(source.uid, source.pod, source.namespace, source.node, 0)
-        wishes = pod_wishes(bare, source.container)
+        wishes = pod_wishes(bare, source.container, source.file)
         valid = self.configs.valid(moment)
         wishes += object_wishes(valid, bare, source.container, source.file)
         pattern = self._rule(source)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pipeline.contract.record import CRI, DOCKER, JOURNAL, Chunk
+from pipeline.contract.record import CRI, DOCKER, JOURNAL, PLAIN, Chunk
 from pipeline.stages.carry import FileState
 from pipeline.stages.cover import Cover
 from pipeline.stages.cri import parse_cri
@@ -114,7 +114,9 @@ class Piece:
         return parse_plain(text, self.chunks[0].event.read_ms * 1_000_000)
 
     def _fill_times(self, parsed: Parsed) -> None:
-        """A line that does not say its time has the one of the line before it in its file."""
+        """A line that does not say its time has the one of the line before it in its file. Where
+        no line of a chunk of plain text says one, they have the time at which it was read: such a
+        file may never say one, and would stand still."""
         missing = parsed.ts == NO_TIME
         any_missing = bool(missing.any())
         for chunk in self.chunks:
@@ -122,7 +124,9 @@ class Piece:
             if any_missing and missing[chunk.lines].any():
                 known = np.where(missing[chunk.lines], -1, np.arange(len(ts)))
                 last = np.maximum.accumulate(known)
-                ts[:] = np.where(last >= 0, ts[last], _time_before(chunk))
+                silent = self.format == PLAIN and last[-1] < 0
+                before = chunk.event.read_ms * 1_000_000 if silent else _time_before(chunk)
+                ts[:] = np.where(last >= 0, ts[last], before)
             chunk.file.last_ts = int(ts[-1])
 
 

@@ -3,7 +3,7 @@
 klog (`I0314 11:10:13.909915`), syslog (`Jan  4 11:56:31`) and RFC 3339 at the start of a line,
 inside containerd's logfmt (`time="..."`), or in JSON (klog's `ts`, logrus' `time`). Formats
 without a year get the one nearest to when the line was read, those without a zone are read as
-UTC. A line without a time gets the one of the line before it (join.py).
+UTC. A line without a time gets the one of the line before it, or of its reading (pieces.py).
 """
 
 from pipeline.stages.lines import STDOUT, Parsed, Text, raw_lines

@@ -62,10 +62,12 @@ class Weaver:
                 self._emit(file, line.row(0), chunk.rec, chunk.origin)
 
     def _append(self, line: Open, part: Part) -> None:
-        """Content goes in up to the bound; what is above it starts the next row, at its byte."""
+        """Content goes in up to the bound; what is above it starts the next row, at its byte. Raw
+        bytes are looked at where a raw line begins: where a chunk ends must not matter."""
         body, raw = part.body, part.start
         full = line.size + len(body) > self.max_body and (part.content < 0 or not self._room(line))
-        if line.nbytes and (full or line.nbytes > _RAW_PER_BODY * self.max_body):
+        full |= line.nbytes > _RAW_PER_BODY * self.max_body and not part.fragment
+        if line.nbytes and full:
             self._cut(line, part, raw)
         if not line.nbytes:
             _place(line, part, raw)

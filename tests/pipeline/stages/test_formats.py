@@ -83,6 +83,30 @@ def test_plain_lines_without_any_time_get_when_they_were_read():
     assert rows[0]["ts"] == READ_MS * 1_000_000
 
 
+def test_a_plain_file_that_says_no_time_any_more_does_not_stand_still():
+    """A banner with a date, then lines for days; a stack trace that begins a chunk stays with the
+    line before it."""
+    pieces = [
+        b"2026-11-22 04:05:06 started\nhello\n",
+        b"hello again\n",
+        b"  at the trace's end\n2026-11-22 04:05:09 x\n",
+    ]
+    events, place = [], 0
+    for number, piece in enumerate(pieces):
+        flags = {"format": PLAIN, "read_ms": READ_MS + number}
+        events.append((chunk(piece, place, **flags), piece))
+        place += len(piece)
+    for batch in (1, 3):
+        rows = read([*events, (end(place), b"")], batch=batch)
+        assert [row["ts"] for row in rows] == [
+            parse_rfc3339(b"2026-11-22T04:05:06Z"),
+            parse_rfc3339(b"2026-11-22T04:05:06Z"),
+            (READ_MS + 1) * 1_000_000,
+            (READ_MS + 1) * 1_000_000,
+            parse_rfc3339(b"2026-11-22T04:05:09Z"),
+        ]
+
+
 def test_a_five_megabyte_line_becomes_rows_that_continue_each_other():
     body = bytes(range(32, 127)) * 55_000
     data = b"2026-11-23T05:35:03.35056764Z stdout F " + body + b"\n"

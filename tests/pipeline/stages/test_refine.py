@@ -73,6 +73,12 @@ TWICE_TORN = (
     b"2026-11-01T05:59:03Z stdout F " + b"y" * 80 + b"\n"
 )
 
+# The bodies are within the bound, their headers are more than the raw bytes that a row may have: a
+# row ends where a raw line does, and not where a chunk does.
+SHORT = b"2026-11-01T05:59:03.123456789+08:00 stdout F:tag:y hello world\n"
+EMPTY = b"2026-11-01T05:59:03Z stdout P \n" * 4
+EMPTY += b"2026-11-01T05:59:03Z stdout F " + b"x" * 35 + b"\n"
+
 
 def facts(row):
     return (row["off"], row["nbytes"], row["interleaved"], row["ts"], row["stream"], row["body"])
@@ -110,6 +116,8 @@ def test_flags_say_what_the_reference_says(data, cuts):
 
 @settings(max_examples=200, deadline=None)
 @example(data=TWICE_TORN, cuts=[61, 200], bound=90, batch=1, crashes={1})
+@example(data=SHORT, cuts=[len(SHORT) - 1], bound=11, batch=1, crashes=set())
+@example(data=EMPTY, cuts=[len(EMPTY) - 2], bound=40, batch=1, crashes={0})
 @given(
     data=files,
     cuts=cuts,
