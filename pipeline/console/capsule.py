@@ -1,6 +1,6 @@
 """Capsules: a stretch of the event log in a directory, to be replayed anywhere.
 
-  state.jsonl.gz   one state event a line, as on kubeledger.state; first the last versions of the
+  state.jsonl.zst  one state event a line, as on kubeledger.state; first the last versions of the
                    objects that existed when the stretch begins, then everything in it
   index.json       start, end, cluster, counts, what was redacted
 
@@ -8,17 +8,17 @@ Secrets that slipped into messages, annotations or log lines are blotted out alw
 namespaces and pods can be replaced by hashes, the same name by the same hash.
 """
 
-import gzip
 import json
 import re
-import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import orjson
+import zstandard
 
 from pipeline.base.clock import Clock
 from pipeline.base.config import load
@@ -40,9 +40,11 @@ from pipeline.contract.state import (
 from pipeline.contract.topics import STATE
 from pipeline.state_config import StateProcessorConfig
 
-FILE = "state.jsonl.gz"
+FILE = "state.jsonl.zst"
 _POLL_S = 1.0
-_BLOCK = 1 << 16  # bytes that are decoded at once; a larger one leaves the processor's cache
+_PIECE = 2048  # packed bytes that are inflated at once
+_BLOCK = 1 << 15  # bytes that are decoded at once; a larger one leaves the processor's cache
+_WINDOW = 1 << 23
 _KEEP_NAMES = frozenset({"default", "kube-system", "kube-public", "kube-node-lease"})
 # Words of the format itself: never names, whatever somebody called a namespace.
 _WORDS = frozenset(
@@ -95,9 +97,9 @@ def write_capsule(
     if redact_names:
         written.names = _pseudonyms(events)
     out.mkdir(parents=True, exist_ok=True)
-    with gzip.open(out / FILE, "wt", encoding="utf-8") as lines:
+    with writing(out) as lines:
         for event in events:
-            lines.write(_line(event, written) + "\n")
+            lines.write(_line(event, written) + b"\n")
     index = {
         "start": within[0].t / 1000,
         "end": within[-1].t / 1000,
@@ -163,26 +165,39 @@ def read_capsule(path: Path) -> Iterator[StateEvent]:
     file = path / FILE
     done = 0  # lines
     try:
-        with gzip.GzipFile(file) as stream:
-            for lines in _blocks(stream):
+        with file.open("rb") as packed:
+            for lines in _lines(_inflated(packed)):
                 try:
                     yield from map(state_event, _documents(lines))
                 except (RecordError, ValueError):
                     raise _fault(lines, file, done) from None
                 done += lines.count(b"\n")
-    except (OSError, EOFError, zlib.error) as error:
+    except (OSError, EOFError, zstandard.ZstdError) as error:
         raise UsageError(f"{file}: damaged behind line {done}: {error}") from None
 
 
-def _blocks(stream: gzip.GzipFile) -> Iterator[bytes]:
+def _inflated(packed: BinaryIO) -> Iterator[bytes]:
+    """What was packed, in pieces: of some ten KiB with our own files, and bounded with any."""
+    frame = zstandard.ZstdDecompressor(max_window_size=_WINDOW).decompressobj()
+    while not frame.eof and (piece := packed.read(_PIECE)):
+        whole = frame.decompress(piece)
+        for at in range(0, len(whole), _BLOCK):
+            yield whole[at : at + _BLOCK]
+    if not frame.eof:
+        raise EOFError("it ends too soon")
+    if frame.unused_data or packed.read(1):
+        raise EOFError("something follows its end")
+
+
+def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """Whole lines, many at a time."""
     rest = b""
-    while block := stream.read(_BLOCK):
-        end = block.rfind(b"\n") + 1
+    for piece in pieces:
+        end = piece.rfind(b"\n") + 1
         if end:
-            yield rest + block[:end]
+            yield rest + piece[:end]
             rest = b""
-        rest += block[end:]
+        rest += piece[end:]
     if rest:
         yield rest + b"\n"
 
@@ -205,10 +220,18 @@ def _fault(lines: bytes, file: Path, before: int) -> UsageError:
     raise AssertionError(f"{file}: lines that can be read one by one cannot be read together")
 
 
+@contextmanager
+def writing(out: Path) -> Iterator[BinaryIO]:
+    """The file of events of a capsule in `out`, to be written."""
+    packer = zstandard.ZstdCompressor(write_checksum=True)
+    with (out / FILE).open("wb") as file, packer.stream_writer(file) as packed:
+        yield cast("BinaryIO", packed)
+
+
 def save_events(events: Iterable[StateEvent], out: Path, *, start: float, end: float) -> None:
     """Events of a replay, as a capsule."""
     out.mkdir(parents=True, exist_ok=True)
-    with gzip.open(out / FILE, "wb") as lines:
+    with writing(out) as lines:
         for event in events:
             lines.write(encode_state(event)[0] + b"\n")
     (out / "index.json").write_text(json.dumps({"start": start, "end": end}) + "\n")
@@ -254,10 +277,9 @@ def _remember(before: dict[str, StateEvent], event: StateEvent) -> None:
         before[f"{event.body['node']}/{event.body['part']}"] = event
 
 
-def _line(event: StateEvent, written: Written) -> str:
+def _line(event: StateEvent, written: Written) -> bytes:
     body = _covered(event.body, written, "")
-    value, _ = encode_state(replace(event, id=_renamed(event.id, written), body=body))
-    return value.decode("utf-8", "surrogatepass")
+    return encode_state(replace(event, id=_renamed(event.id, written), body=body))[0]
 
 
 def _covered(value: Any, written: Written, key: str) -> Any:

@@ -26,6 +26,13 @@ pytestmark = [pytest.mark.real]
 PANELS = "[...document.querySelectorAll('.panel')]"
 LOADED = f"{PANELS}.length && {PANELS}.every(p => p.dataset.state !== 'waits')"
 STATES = f"{PANELS}.map(p => [p.getAttribute('aria-label'), p.dataset.state])"
+# A key in the moment after the help closes, when the focus is still there.
+AT_ONCE = """(() => {
+  document.querySelector("dialog").close();
+  const at = document.activeElement;
+  at.dispatchEvent(new KeyboardEvent("keydown", { key: "3", bubbles: true }));
+  return at.tagName;
+})()"""
 # Half a minute is 50 ms; how often it was over, and how often anything was asked.
 QUICK = """{
   const [every, get] = [setInterval, fetch];
@@ -132,8 +139,10 @@ def test_keys(chromium: Browser, url: str, recorded: Recorded) -> None:
     chromium.key("?")
     chromium.until("document.querySelector('dialog[open]')", "help")
     chromium.key("Escape")
-    chromium.until("!document.querySelector('dialog[open]')", "closed")
-    chromium.key("3")
+    chromium.until("!document.querySelector('dialog')", "closed")
+    chromium.key("?")
+    chromium.until("document.querySelector('dialog[open]')", "help")
+    assert chromium.evaluate(AT_ONCE) == "DIALOG"
     chromium.until("document.querySelector('h1').textContent === 'Node readiness'", "the third")
     assert chromium.said == []
 

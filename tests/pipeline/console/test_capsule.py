@@ -1,17 +1,17 @@
 """Capsules: what `record` writes from the bus, what it hides, and what `replay` reads back."""
 
-import gzip
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 
 from pipeline.base.clock import ManualClock
 from pipeline.base.errors import UsageError
 from pipeline.broker.memory import MemoryBroker
 from pipeline.broker.protocol import Broker
-from pipeline.console.capsule import read_capsule, run_record, write_capsule
+from pipeline.console.capsule import FILE, read_capsule, run_record, write_capsule
 from pipeline.contract.state import (
     ADDED,
     DELETED,
@@ -140,10 +140,10 @@ def test_wrong_words(tmp_path: Path, data: str | None, says: str) -> None:
         )
 
 
-def capsule(path: Path, lines: list[bytes], *, cut: int = 0) -> Path:
-    """A file of these lines, `cut` bytes short."""
-    data = gzip.compress(b"\n".join(lines))
-    (path / "state.jsonl.gz").write_bytes(data[: len(data) - cut])
+def capsule(path: Path, lines: list[bytes], *, cut: int = 0, more: bytes = b"") -> Path:
+    """A file of these lines, `cut` bytes short, or with `more` behind them."""
+    data = zstandard.compress(b"\n".join(lines))
+    (path / FILE).write_bytes(data[: len(data) - cut] + more)
     return path
 
 
@@ -176,12 +176,17 @@ def test_lines_of_any_length_are_read_in_order(tmp_path: Path, pad: int) -> None
 def test_a_wrong_line_is_named(tmp_path: Path, wrong: bytes, says: str, at: int) -> None:
     lines = lines_of(2_000, 60)
     lines[at] = wrong
-    with pytest.raises(UsageError, match=rf"state\.jsonl\.gz:{at + 1}: {says}"):
+    with pytest.raises(UsageError, match=rf"state\.jsonl\.zst:{at + 1}: {says}"):
         list(read_capsule(capsule(tmp_path, lines)))
 
 
-def test_a_file_that_ends_too_soon_is_said(tmp_path: Path) -> None:
-    path, read = capsule(tmp_path, lines_of(20_000, 60), cut=20_000), list[StateEvent]()
-    with pytest.raises(UsageError, match=r"damaged behind line \d+"):
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [({"cut": 20_000}, "ends too soon"), ({"cut": 1}, "ends too soon"),
+     ({"more": b"x"}, "something follows"), ({"more": b"x" * 9_999}, "something follows")],
+)  # fmt: skip
+def test_a_file_with_another_end_is_said(tmp_path: Path, wrong: Any, says: str) -> None:
+    path, read = capsule(tmp_path, lines_of(20_000, 60), **wrong), list[StateEvent]()
+    with pytest.raises(UsageError, match=rf"damaged behind line \d+: .*{says}"):
         read.extend(read_capsule(path))
     assert read, "what came before"

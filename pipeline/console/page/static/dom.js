@@ -41,3 +41,9 @@ export function closePopup() {
 document.addEventListener("pointerdown", (event) => {
   if (opened && !opened.parentElement.contains(event.target)) closePopup();
 });
+
+// Keys that are for a field, a dialog or a popup, or for the browser. A dialog that was closed a
+// moment ago still has the focus, and is over.
+export function meantElsewhere(event) {
+  return event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, dialog[open], .popup") !== null;
+}

@@ -1,6 +1,6 @@
 // Lines of logs: only those in view are elements, pages are fetched as they are reached, and new
 // ones are put on top while the tail is open.
-import { ask, el, notice } from "./dom.js";
+import { ask, el, meantElsewhere, notice } from "./dom.js";
 import { clock, moment } from "./format.js";
 import { here, query } from "./state.js";
 
@@ -129,7 +129,7 @@ export function logs(body, context) {
   scroll.addEventListener("scroll", () => requestAnimationFrame(draw));
   const keys = (event) => {
     if (!scroll.isConnected) return document.removeEventListener("keydown", keys);
-    if (event.target.closest("input, dialog, .popup") || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (meantElsewhere(event)) return;
     if (event.key === "j") choose(chosen + 1, true);
     else if (event.key === "k") choose(chosen - 1, true);
     else if (event.key === "f") flip();

@@ -1,6 +1,6 @@
 // The page: dashboards from the committed JSON, one at a time.
 import { timeseries } from "./chart.js";
-import { ask, closePopup, el, notice } from "./dom.js";
+import { ask, closePopup, el, meantElsewhere, notice } from "./dom.js";
 import { logs } from "./loglist.js";
 import { picker, rangeMenu, rangeText } from "./menus.js";
 import { segments, stat, states, table } from "./panels.js";
@@ -217,7 +217,7 @@ find("help").addEventListener("click", help);
 find("when").parentElement.style.position = "relative";
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") closePopup();
-  if (event.target.closest("input, dialog, .popup") || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (meantElsewhere(event)) return;
   const acts = {
     t: when, r: () => show(true), a: auto, d: theme, "?": help, ArrowLeft: () => shift(-0.5), ArrowRight: () => shift(0.5),
     "+": () => shift(0, 0.5), "-": () => shift(0, 2),
