@@ -236,6 +236,11 @@ def test_what_is_generated_is_what_is_committed() -> None:
         (("--set", "existingKafka.servers={user:secret@kafka:9092}"), "existingKafka"),
         (("--set", HOST, "--set", "existingKafka.security=tls"), "existingKafka.servers"),
         (("--set", KAFKA, "--set", HOST), "existingKafka.passwordSecret"),
+        ((*PLAIN, "--set", "existingKafka.users.collector.username=x"), "collector"),
+        (
+            ("--set", KAFKA, "--set", HOST, "--set", "existingKafka.users.collect.username=x"),
+            "existingKafka.users.watch.passwordSecret.name",
+        ),
         ((*PLAIN, "--set", "logProcessor.autoscaling.kind=often"), "autoscaling"),
         ((*PLAIN, "--set", "collector.forward.enabled=true"), "collector.forward.tlsSecret"),
         (
@@ -272,6 +277,27 @@ def test_no_secret_is_given_as_a_value() -> None:
     assert "password:" not in text
     rendered = chart.template(*SETS["standard"])
     assert "kind: Secret" not in rendered
+
+
+@pytest.mark.parametrize("name", ["standard", "large"])
+def test_each_service_has_its_own_user_and_no_other_ones_password(name: str) -> None:
+    """And those users are the ones that deploy/kafka/acls.csv has rights for."""
+    found = chart.objects(*profile(name))
+    configs = {o["metadata"]["name"].removeprefix("kubeledger-"): o["data"]
+               for o in found if o["kind"] == "ConfigMap"}  # fmt: skip
+    users = {}
+    for component, pod in pods(found):
+        secrets = {v["secret"]["secretName"] for v in pod["spec"]["volumes"] if "secret" in v}
+        assert {s for s in secrets if s.startswith("kafka-")} == {"kafka-ca", f"kafka-{component}"}
+        settings = yaml.safe_load(configs[component][f"{component}.yaml"])
+        users[component] = settings["broker"]["username"]
+        if "store" in settings:
+            own = "migrate" if component == "migrate" else "kubeledger"
+            assert secrets >= {f"clickhouse-{own}"}
+            assert settings["store"]["user"].endswith(own)
+    granted = (chart.ROOT / "deploy" / "kafka" / "acls.csv").read_text().splitlines()[1:]
+    assert set(users.values()) == {row.split(",")[0] for row in granted}
+    assert users == {component: component for component in users}
 
 
 def test_the_image_has_the_versions_that_were_tested() -> None:

@@ -8,8 +8,9 @@ from typing import Any
 import cel
 import pytest
 
+from pipeline.logconfig.complaints import BadSettings
 from pipeline.logconfig.crd import custom_resources
-from pipeline.logconfig.reading import BadSettings, read_spec
+from pipeline.logconfig.reading import read_spec
 from pipeline.logconfig.spec import CEL
 
 SCHEMAS = {

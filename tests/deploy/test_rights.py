@@ -133,7 +133,7 @@ def run_watcher(api: GuardedApi, folder: Path) -> set[str]:
 
     with RunningWatcher.on(api, folder, broker, **more):
         until(lambda: seen() >= {*NAMES, "secrets", "inventories"} or api.refused)
-        until(lambda: api.used >= api.granted or api.refused, seconds=20.0)
+        until(lambda: api.used >= api.granted or api.refused)
     return seen()
 
 

@@ -13,7 +13,7 @@
 cluster: {{ .Values.cluster | quote }}
 roots: [{{ $c.paths.pods }}]
 state_dir: {{ $c.paths.state }}/collect
-broker: {{- include "kubeledger.broker" . | nindent 2 }}
+broker: {{- include "kubeledger.broker" (list . "collect") | nindent 2 }}
 health: "0.0.0.0:9600"
 {{- with $c.hostFiles }}
 host_files: {{- toYaml . | nindent 2 }}
@@ -68,7 +68,7 @@ unix_mode: {{ .socket.mode | quote }}
 
 {{- define "kubeledger.config.watch" -}}
 cluster: {{ .Values.cluster | quote }}
-broker: {{- include "kubeledger.broker" . | nindent 2 }}
+broker: {{- include "kubeledger.broker" (list . "watch") | nindent 2 }}
 health: "0.0.0.0:9603"
 lease:
   namespace: {{ .Release.Namespace }}
@@ -82,28 +82,28 @@ node_pools: {{- toYaml . | nindent 2 }}
 {{- end }}
 
 {{- define "kubeledger.config.process-logs" -}}
-broker: {{- include "kubeledger.broker" . | nindent 2 }}
-store: {{- include "kubeledger.store" . | nindent 2 }}
+broker: {{- include "kubeledger.broker" (list . "process-logs") | nindent 2 }}
+store: {{- include "kubeledger.store" (list . "process-logs") | nindent 2 }}
 health: "0.0.0.0:9601"
 {{- end }}
 
 {{- define "kubeledger.config.process-state" -}}
 cluster: {{ .Values.cluster | quote }}
-broker: {{- include "kubeledger.broker" . | nindent 2 }}
-store: {{- include "kubeledger.store" . | nindent 2 }}
+broker: {{- include "kubeledger.broker" (list . "process-state") | nindent 2 }}
+store: {{- include "kubeledger.store" (list . "process-state") | nindent 2 }}
 state_dir: /data/state
 health: "0.0.0.0:9602"
 {{- end }}
 
 {{- define "kubeledger.config.alert" -}}
-broker: {{- include "kubeledger.broker" . | nindent 2 }}
-store: {{- include "kubeledger.store" . | nindent 2 }}
+broker: {{- include "kubeledger.broker" (list . "alert") | nindent 2 }}
+store: {{- include "kubeledger.store" (list . "alert") | nindent 2 }}
 health: "0.0.0.0:9604"
 {{- end }}
 
 {{- define "kubeledger.config.migrate" -}}
-broker: {{- include "kubeledger.broker" . | nindent 2 }}
-store: {{- include "kubeledger.store" . | nindent 2 }}
+broker: {{- include "kubeledger.broker" (list . "migrate") | nindent 2 }}
+store: {{- include "kubeledger.store" (list . "migrate") | nindent 2 }}
 partitions: {{ .Values.existingKafka.partitions }}
 replication: {{ .Values.existingKafka.replication }}
 {{- end }}

@@ -81,15 +81,25 @@ livenessProbe:
 {{- if has (dir .) (list "/run" "/var/run") }}{{ . }}{{ else }}{{ dir . }}{{ end }}
 {{- end }}
 
-{{/* Settings of the bus, as every service has them under `broker`. */}}
+{{/* existingKafka or existingClickHouse as one service has it, its own user instead of the common one:
+     (list . "existingKafka" "collect"). */}}
+{{- define "kubeledger.existing" -}}
+{{- $all := index (index . 0).Values (index . 1) -}}
+{{- $own := get $all.users (index . 2) | default dict -}}
+{{- toYaml (mergeOverwrite (deepCopy (omit $all "users")) (deepCopy $own)) -}}
+{{- end }}
+
+{{/* Settings of the bus, as a service has them under `broker`: (list . "collect"). */}}
 {{- define "kubeledger.broker" -}}
-{{- if .Values.embedded.enabled }}
-url: {{ printf "kubeledger://%s-embedded.%s.svc:9650" (include "kubeledger.name" .) .Release.Namespace }}
+{{- $root := index . 0 -}}
+{{- $component := index . 1 -}}
+{{- if $root.Values.embedded.enabled }}
+url: {{ printf "kubeledger://%s-embedded.%s.svc:9650" (include "kubeledger.name" $root) $root.Release.Namespace }}
 security: tls
 ca_file: /etc/kubeledger/bus/ca.crt
 password_file: /etc/kubeledger/bus-token/token
 {{- else }}
-{{- with .Values.existingKafka }}
+{{- with fromYaml (include "kubeledger.existing" (list $root "existingKafka" $component)) }}
 {{- if not .servers }}{{ fail "existingKafka.servers: name your brokers as host:port, or set embedded.enabled" }}{{ end }}
 url: {{ printf "kafka://%s" (join "," .servers) }}
 security: {{ .security }}
@@ -102,7 +112,7 @@ key_file: /etc/kubeledger/kafka-cert/tls.key
 {{- end }}
 {{- if eq .security "sasl_tls" }}
 sasl_mechanism: {{ .saslMechanism }}
-username: {{ required "existingKafka.username: SASL needs a user" .username | quote }}
+username: {{ required (printf "existingKafka.username: SASL needs a user; or existingKafka.users.%s.username" $component) .username | quote }}
 password_file: /etc/kubeledger/kafka-password/{{ .passwordSecret.key }}
 {{- end }}
 {{- end }}
@@ -110,7 +120,7 @@ password_file: /etc/kubeledger/kafka-password/{{ .passwordSecret.key }}
 {{- end }}
 
 {{- define "kubeledger.store" -}}
-{{- with .Values.existingClickHouse }}
+{{- with fromYaml (include "kubeledger.existing" (list (index . 0) "existingClickHouse" (index . 1))) }}
 host: {{ required "existingClickHouse.host: name your ClickHouse, or set embedded.enabled" .host | quote }}
 port: {{ .port }}
 database: {{ .database }}
@@ -129,10 +139,12 @@ ttl_days: {{ .ttlDays }}
 {{- end }}
 {{- end }}
 
-{{/* Volumes and mounts that bus, store and forward input need: (list . "broker store") -> {volumes, mounts}. */}}
+{{/* Volumes and mounts that bus, store and forward input need: (list . "process-logs" "broker store")
+     -> {volumes, mounts}. */}}
 {{- define "kubeledger.files" -}}
 {{- $root := index . 0 -}}
-{{- $what := index . 1 -}}
+{{- $component := index . 1 -}}
+{{- $what := index . 2 -}}
 {{- $files := list -}}
 {{- with $root.Values.collector.forward -}}
 {{- if and (contains "forward" $what) .enabled .hostPort -}}
@@ -145,15 +157,15 @@ ttl_days: {{ .ttlDays }}
 {{- $files = append $files (dict "name" "bus" "secret" (include "kubeledger.busSecret" $root) "keys" (list "ca.crt")) -}}
 {{- $files = append $files (dict "name" "bus-token" "secret" (include "kubeledger.tokenSecret" $root) "keys" (list "token")) -}}
 {{- else -}}
-{{- with $root.Values.existingKafka -}}
+{{- with fromYaml (include "kubeledger.existing" (list $root "existingKafka" $component)) -}}
 {{- if .caSecret.name -}}{{- $files = append $files (dict "name" "kafka-ca" "secret" .caSecret.name "keys" (list .caSecret.key)) -}}{{- end -}}
 {{- if .clientCertSecret -}}{{- $files = append $files (dict "name" "kafka-cert" "secret" .clientCertSecret "keys" (list "tls.crt" "tls.key")) -}}{{- end -}}
-{{- if eq .security "sasl_tls" -}}{{- $files = append $files (dict "name" "kafka-password" "secret" (required "existingKafka.passwordSecret.name: SASL needs a Secret with the password" .passwordSecret.name) "keys" (list .passwordSecret.key)) -}}{{- end -}}
+{{- if eq .security "sasl_tls" -}}{{- $files = append $files (dict "name" "kafka-password" "secret" (required (printf "existingKafka.passwordSecret.name: SASL needs a Secret with the password; or existingKafka.users.%s.passwordSecret.name" $component) .passwordSecret.name) "keys" (list .passwordSecret.key)) -}}{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 {{- if and (contains "store" $what) (not $root.Values.embedded.enabled) -}}
-{{- with $root.Values.existingClickHouse -}}
+{{- with fromYaml (include "kubeledger.existing" (list $root "existingClickHouse" $component)) -}}
 {{- if .passwordSecret.name -}}{{- $files = append $files (dict "name" "clickhouse-password" "secret" .passwordSecret.name "keys" (list .passwordSecret.key)) -}}{{- end -}}
 {{- if .caSecret.name -}}{{- $files = append $files (dict "name" "clickhouse-ca" "secret" .caSecret.name "keys" (list .caSecret.key)) -}}{{- end -}}
 {{- end -}}
