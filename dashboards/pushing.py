@@ -5,6 +5,7 @@ from pathlib import Path
 
 from dashboards.alerting import alert_steps, read_files
 from dashboards.push import EDITED, Grafana, PushError, Source, apply, plan
+from pipeline.base.tls import client_tls
 
 _SHOWN = 60  # lines of one difference
 TOKEN = "GRAFANA_TOKEN"  # noqa: S105 - the name of a variable
@@ -32,7 +33,10 @@ def run_push(
         raise PushError(f"no token: give --token-file, or set {TOKEN}", usage=True)
     if ca_file is not None and not ca_file.is_file():
         raise PushError(f"{ca_file}: there is no such CA file", usage=True)
-    grafana = Grafana(url, token, verify=str(ca_file) if ca_file else True)
+    try:
+        grafana = Grafana(url, token, tls=client_tls(ca_file))
+    except OSError as error:
+        raise PushError(f"{ca_file}: no certificates: {error}", usage=True) from error
     source = _source(clickhouse, database, user, password_file, tls=tls)
     files = read_files(alerts) if alerts is not None else None
     steps = plan(grafana, source)
