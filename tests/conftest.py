@@ -11,6 +11,7 @@ import pytest
 import urllib3.connection
 from hypothesis import HealthCheck, settings
 
+from pipeline.base import ports
 from tests.real.kafka import KafkaNode, RealPartMissing, start_kafka
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ def pytest_configure(config: pytest.Config) -> None:
         "filterwarnings",
         r"ignore:(read|open)_text is deprecated:DeprecationWarning",
     )
+    # A service may listen seconds after its port was chosen. Workers that run side by side choose
+    # from different ones.
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    ports._CHOICE = ports._CHOICE[number :: int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))]
 
 
 # A slow machine is no finding: no test here judges time.

@@ -19,7 +19,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from collectors.logs.identity import file_id, first_line
 from pipeline.console.kubelet_lines import SEQUENCE
@@ -45,6 +45,10 @@ class Outage:
     start: float
     stop: float
     fatal: bool
+
+
+N = TypeVar("N", int, float)
+Span = tuple[float, float]
 
 
 @dataclass(slots=True)
@@ -142,13 +146,14 @@ def judge(
     stored = _claim_rows(store, files, verdict)
     _read_ledger(store, files, verdict)
     expected: dict[str, set[int]] = defaultdict(set)
+    away = _away(outages)
     for number, file in files.items():
         verdict.lines += len(file.claims)
         doubled = sum(claims > 1 for claims in file.claims)
         if doubled:
             first = next(n for n, c in enumerate(file.claims) if c > 1)
             verdict.say(f"{doubled} lines twice: {file.where(file.offsets[first])}")
-        _explain(number, file, outages, verdict)
+        _explain(number, file, outages, away, verdict)
         _sequences(file, expected[file.generation.uid])
     _compare(stored, expected, verdict)
     return verdict
@@ -212,7 +217,9 @@ def _read_ledger(store: Store, files: dict[int, File], verdict: Verdict) -> None
             files[number].ends.append((size, bool(exact)))
 
 
-def _explain(number: int, file: File, outages: Sequence[Outage], verdict: Verdict) -> None:
+def _explain(
+    number: int, file: File, outages: Sequence[Outage], away: Sequence[Span], verdict: Verdict
+) -> None:
     lost = file.lost()
     if not lost:
         return
@@ -224,9 +231,7 @@ def _explain(number: int, file: File, outages: Sequence[Outage], verdict: Verdic
     if not file.known:
         verdict.unseen_files += 1
         verdict.lost_unseen += len(lost)
-        if not any(_never_seen(generation, outage) for outage in outages) and not _brief(
-            generation
-        ):
+        if not any(_never_seen(generation, span) for span in away) and not _brief(generation):
             verdict.say(f"{where}: no trace of it, though the collector was there")
         return
     if not any(_left_behind(generation, outage) for outage in outages):
@@ -252,8 +257,8 @@ def _explain(number: int, file: File, outages: Sequence[Outage], verdict: Verdic
     verdict.named_by_file[number] = named
 
 
-def _union(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    merged: list[tuple[int, int]] = []
+def _union(ranges: Iterable[tuple[N, N]]) -> list[tuple[N, N]]:
+    merged: list[tuple[N, N]] = []
     for low, high in sorted(ranges):
         if merged and low <= merged[-1][1]:
             merged[-1] = merged[-1][0], max(merged[-1][1], high)
@@ -262,9 +267,15 @@ def _union(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     return merged
 
 
-def _never_seen(generation: Generation, outage: Outage) -> bool:
+def _away(outages: Iterable[Outage]) -> list[Span]:
+    """From when to when nothing new was seen. A collector that was there for a moment between two
+    outages has not looked at everything."""
+    return _union((outage.start - _GRACE, outage.stop) for outage in outages)
+
+
+def _never_seen(generation: Generation, away: Span) -> bool:
     """It came and went while the collector was away."""
-    return generation.opened >= outage.start - _GRACE and generation.deleted <= outage.stop + _GRACE
+    return generation.opened >= away[0] and generation.deleted <= away[1] + _GRACE
 
 
 def _brief(generation: Generation) -> bool:

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from collectors.logs.identity import file_id
 from pipeline.store.protocol import Parameters, Result, Stream
 from tests.chaos.account import Outage, Verdict, judge
@@ -112,6 +114,15 @@ def test_a_tail_that_nobody_saw(tmp_path: Path) -> None:
     )
     exact = verdict(tmp_path, ROWS[:1], (), ((FILE, "end", SIZES[0], 1),), deleted=105.0)
     assert any("not named" in p for p in exact.problems)
+
+
+@pytest.mark.parametrize(("pause_s", "explained"), [(0.0, True), (5.0, False)])
+def test_two_outages_in_a_row_are_one(tmp_path: Path, pause_s: float, explained: bool) -> None:
+    """Seed 301, both buses: a pause, and in the moment of its end an outage. A file that came in
+    the first and went in the second was never seen."""
+    outages = (Outage(89.0, 94.0, fatal=False), Outage(94.0 + pause_s, 110.0, fatal=True))
+    found = verdict(tmp_path, [], deleted=105.0, outages=outages)
+    assert any("no trace" in p for p in found.problems) is not explained
 
 
 def test_a_file_that_nobody_saw(tmp_path: Path) -> None:

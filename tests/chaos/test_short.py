@@ -9,6 +9,8 @@ whom, and not how far each process was when it happened:
   kafka 2    files that vanished unseen were called complete: tests/pipeline/test_audit.py
   kafka 12   a processor gave up when the bus was away at its start:
              tests/faults/test_processor_start.py
+  kafka 501  the thread that sends found a library loaded halfway, and ended:
+             tests/pipeline/base/test_lean.py
 """
 
 import os

@@ -114,7 +114,7 @@ def read(reader: Any, count: int) -> list[Record]:
 
 
 class BehindDoor:
-    """An embedded bus whose producers come through its door."""
+    """An embedded bus whose producers and readers come through its door."""
 
     def __init__(self, bus: Broker, folder: Path) -> None:
         token = folder / "token"
@@ -123,14 +123,14 @@ class BehindDoor:
         self._bus = bus
         self._inside = bus.producer()
         self._server = DoorServer(
-            listener, self._inside, tls=None, token_file=token, allowed=Everything(),
-            say=lambda what, whom: None,
+            listener, self._inside, reader=bus.reader, tls=None, token_file=token,
+            allowed=Everything(), readable=Everything(), say=lambda what, whom: None,
         ).start()  # fmt: skip
         port = listener.getsockname()[1]
         config = BrokerConfig(url=f"kubeledger://127.0.0.1:{port}", password_file=token)
         self._outside = open_broker(config)
-        self.producer = self._outside.producer
-        self.consumer, self.reader, self.admin = bus.consumer, bus.reader, bus.admin
+        self.producer, self.reader = self._outside.producer, self._outside.reader
+        self.consumer, self.admin = bus.consumer, bus.admin
 
     def close(self) -> None:
         self._outside.close()

@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.base.ports import free_port
 from tests.journeys.command import SECOND, count, query, run, serving, up, wait_for
 
 UID = "0a1b2c3d-0000-4000-8000-{:012d}"
@@ -83,7 +82,7 @@ def test_a_disk_that_is_full_for_positions_and_for_the_bus(tmp_path: Path) -> No
         "roots": [str(pods)],
         "state_dir": str(state),
         "broker": {"url": f"sqlite:{data / 'bus.db'}"},
-        "health": f"127.0.0.1:{free_port()}",
+        "health": "127.0.0.1:0",
     }
     path = tmp_path / "collect.yaml"
     path.write_text(yaml.safe_dump(config))

@@ -102,7 +102,7 @@ def test_a_crash_anywhere_leaves_no_row_without_its_signals(effect):
     check_exactly_once(it)
     ids = [event.id for event in events(it)]
     assert len(set(ids)) == 4
-    assert len(ids) <= 8, "one repetition"
+    assert len(ids) <= 12, "one repetition, and one more where the store lost what it had taken"
     again = {event.id: event for event in events(it)}
     assert all(again[event.id] == event for event in events(it)), "the same id, the same words"
 

@@ -154,9 +154,11 @@ INDEX = ("index.json", b'{"start": 1, "end": 2}')
         ([], "index.json is missing"),
         ([("index.json", b"{")], "cannot be read"),
         ([("index.json", b"{}")], "Unix seconds"),
+        ([INDEX], "nothing to replay: it has none of state.jsonl.zst, watch-*.jsonl"),
+        ([INDEX, ("state.jsonl.gz", b"")], "nothing to replay"),
         ([INDEX, ("watch-nodes.jsonl", b'{"t": 1}\nnonsense\n')], "watch-nodes.jsonl:2: not JSON"),
         ([INDEX, ("kubelet-metrics.jsonl.gz", b"nonsense")], "kubelet-metrics.jsonl.gz: damaged"),
-        ([INDEX, ("state.jsonl.gz", b"nonsense")], "damaged behind line 0"),
+        ([INDEX, ("state.jsonl.zst", b"nonsense")], "damaged behind line 0"),
     ],
 )
 def test_what_is_no_recording(
