@@ -18,7 +18,7 @@ from alerts.commands import RENDERERS as ALERT_RENDERERS
 from alerts.commands import alert_options, check_rule_files, history
 from dashboards.commands import COMMANDS as DASHBOARD_COMMANDS
 from dashboards.commands import RENDERERS as DASHBOARD_RENDERERS
-from pipeline.base.errors import KubeledgerError
+from pipeline.base.errors import KubeledgerError, UsageError
 from pipeline.console.elastic import ELASTIC
 from pipeline.console.options import PATH, ReplayGroup, config_option, json_option, say
 from pipeline.console.reading import COMMANDS
@@ -48,6 +48,9 @@ def recorded_events(recording: Path, until: float | None = None) -> Iterator[Sta
     found = open_recording(recording)
     if is_capsule(recording):
         made = read_capsule(recording)
+    elif found.is_empty:
+        files = "state.jsonl.zst, watch-*.jsonl, kubelet-*.jsonl, *.log"
+        raise UsageError(f"{recording}: nothing to replay: it has none of {files}")
     else:  # only then the collectors are needed
         from collectors.recording.play import Play
 
