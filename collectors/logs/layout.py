@@ -60,7 +60,7 @@ _LAST = "~"  # sorts behind every time
 
 def pod_directory(name: str) -> PodName | None:
     """The pod that a directory of a root belongs to; None if it is none of ours."""
-    parts = name.split("_")
+    parts = shown(name).split("_")
     if len(parts) == 3 and all(parts):
         return PodName(*parts)
     return PodName("", "", name) if _UID.fullmatch(name) else None
@@ -103,6 +103,12 @@ def lives(name: str) -> Iterator[str]:
     for split in _SPLIT.finditer(stem, run.start() if run else len(stem)):
         if split.start():
             yield name[: split.start()]
+
+
+def shown(path: str) -> str:
+    """As text: a name is any bytes, and what is no UTF-8 becomes `\\xff`. A program may have called
+    its files anything; whoever reads its rows and the ledger can show text only."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def sibling(name: str, live: str) -> FileName | None:

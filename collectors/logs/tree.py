@@ -22,6 +22,7 @@ from collectors.logs.layout import (
     lives,
     log_file,
     pod_directory,
+    shown,
     sibling,
 )
 from collectors.logs.tail import Opener, open_any
@@ -262,9 +263,9 @@ class Tree:
             namespace=pod.namespace,
             pod=pod.pod,
             uid=pod.uid,
-            container=name.container or os.path.basename(place),
+            container=shown(name.container or os.path.basename(place)),
             restart=name.restart,
-            path=os.path.join(place, f"{prefix}{name.restart}.log"),
+            path=shown(os.path.join(place, f"{prefix}{name.restart}.log")),
         )
 
     def _entries(self, path: str, name: FileName, place: str) -> Iterator[Entry]:
@@ -295,17 +296,17 @@ class Tree:
         seen = self._host_paths.setdefault(pattern, set())
         runs: dict[Source, list[Entry]] = {}
         for path in sorted(matches | seen):
-            source = Source(self._node, "", "", "", host.container, 0, path)
+            source = Source(self._node, "", "", "", host.container, 0, shown(path))
             live = os.path.basename(path)
             if not names.isdisjoint(lives(live)):
                 continue  # an older generation of another match
+            seen.add(path)
             entries = runs.setdefault(source, [])
             for item in items:
                 name = sibling(item.name, live)
                 if name is not None:
                     entries += _entry(item.path, name)
             entries.sort(key=lambda entry: (entry.order, entry.kind))
-        seen |= {source.path for source in runs}
         return [Listing(pattern, runs, gone=False)]
 
 

@@ -6,7 +6,9 @@ import os
 import stat
 from collections.abc import Sequence
 from errno import EINVAL
+from itertools import islice
 
+MOST_NAMES = 10_000  # of a directory that are looked at
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO does not block
 
@@ -24,6 +26,32 @@ def open_directory(root: str, parts: Sequence[str]) -> int:
             os.close(found)
         found = inner
     return found
+
+
+def files_in(directory: int) -> dict[str, os.stat_result]:
+    """Regular files of an open directory; neither links nor anything else."""
+    found = {}
+    with os.scandir(directory) as items:
+        for item in islice(items, MOST_NAMES):
+            status = item.stat(follow_symlinks=False)
+            if stat.S_ISREG(status.st_mode):
+                found[item.name] = status
+    return found
+
+
+def directories_in(root: str, parts: Sequence[str]) -> list[str]:
+    """Names, sorted; links to directories are none. Raises OSError."""
+    directory = open_directory(root, parts)
+    try:
+        with os.scandir(directory) as items:
+            inner = (one.name for one in islice(items, MOST_NAMES) if _is_directory(one))
+            return sorted(inner)
+    finally:
+        os.close(directory)
+
+
+def _is_directory(item: "os.DirEntry[str]") -> bool:
+    return item.is_dir(follow_symlinks=False)
 
 
 def open_file(root: str, parts: Sequence[str], name: str) -> int:

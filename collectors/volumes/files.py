@@ -3,31 +3,29 @@ positions and endings are those of any file (design.md). What is different is he
 are follows from wishes and pods, and nothing in a volume is trusted (beneath.py). Compressed
 generations are left alone: a program could make terabytes of them.
 
-Directories are listed at every sweep, and when inotify says so; there are few.
+Directories are listed at every sweep, and when inotify says so; there are few. Those that wildcards
+mean are looked for at every sweep (search.py).
 """
 
 import fnmatch
 import os
-import stat
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from collectors.logs.layout import Entry, FileName, Kind, lives, sibling
+from collectors.logs.layout import Entry, FileName, Kind, lives, shown, sibling
 from collectors.logs.tail import Opener
 from collectors.logs.tree import Listing
 from collectors.logs.watch import Watch
-from collectors.volumes.beneath import open_directory, open_file
+from collectors.volumes.beneath import MOST_NAMES, files_in, open_directory, open_file
 from collectors.volumes.feed import WishFeed
-from collectors.volumes.targets import Target, targets
+from collectors.volumes.search import places, reason
+from collectors.volumes.targets import Search, Target, View, searches, targets
 from pipeline.base.telemetry import Telemetry
 from pipeline.contract.record import VOLUME, PodVersion, Source
 
 if TYPE_CHECKING:
     from collectors.volumes.config import VolumesConfig
-
-_MOST_NAMES = 10_000  # of a directory that are looked at
 
 
 @runtime_checkable
@@ -62,8 +60,9 @@ class VolumeFiles:
         self._watch = watch
         self._telemetry = telemetry
         self._seen_of = (-1, -1)  # the feed's epoch and the pods' lists that targets are made of
-        self._targets: dict[str, Target] = {}
-        self._live: dict[str, set[str]] = {}  # place -> names that are read
+        self._searches: list[Search] = []
+        self._targets: dict[str, Target] = {}  # by their places
+        self._live: dict[str, dict[str, Source]] = {}  # place -> names that are read, and as whose
         self._watched: set[str] = set()
         self._told: set[tuple[str, str, str]] = set()
         self._uids: set[str] = set()
@@ -92,34 +91,38 @@ class VolumeFiles:
         return self._list([one for one in self._targets.values() if one.path in named])
 
     def _retarget(self) -> list[Listing]:
-        """Places that are wished no more; what is open there is read to its end."""
-        look = self._feed.epoch, self._pods.listed
-        if look == self._seen_of:
+        """Places that are wished no more, or gone; what is open there is read to its end."""
+        if not self._learned() and not any(one.globs for one in self._searches):
             return []
-        self._seen_of = look
-        pods = self._pods.known()
-        self._uids = {pod.uid for pod in pods}
-        found, refused = targets(
-            self._feed.wishes(),
-            pods,
-            kubelet_pods=str(self._config.kubelet_pods),
-            host_paths=[str(path) for path in self._config.host_paths],
-        )
+        found = targets(places(self._searches, self._unread))
         before, self._targets = self._targets, {one.place: one for one in found}
         self._watched &= {one.path for one in found}
-        for one in refused:
-            self._tell(one.pod, one.path, one.why)
         return [
             Listing(place, {}, gone=True)
             for place in before.keys() - self._targets.keys()
             if self._live.pop(place, None) is not None
         ]
 
+    def _learned(self) -> bool:
+        """Is anything else wished than before, or of other pods?"""
+        look = self._feed.epoch, self._pods.listed
+        if look == self._seen_of:
+            return False
+        self._seen_of = look
+        pods = self._pods.known()
+        self._uids = {pod.uid for pod in pods}
+        self._searches, refused = searches(
+            self._feed.wishes(),
+            pods,
+            kubelet_pods=str(self._config.kubelet_pods),
+            host_paths=[str(path) for path in self._config.host_paths],
+        )
+        for one in refused:
+            self._tell(one.pod, one.path, one.why)
+        return True
+
     def _list(self, wanted: Iterable[Target]) -> list[Listing]:
-        files = Counter[str]()
-        for place, names in self._live.items():
-            if place in self._targets:
-                files[self._targets[place].uid] += len(names)
+        files = Counter(one.uid for names in self._live.values() for one in names.values())
         return [listing for one in wanted for listing in self._listing(one, files)]
 
     def _listing(self, target: Target, files: Counter[str]) -> Iterator[Listing]:
@@ -129,15 +132,14 @@ class VolumeFiles:
         except OSError as error:
             self._watched.discard(target.path)
             if not isinstance(error, FileNotFoundError):
-                self._tell(f"{target.namespace}/{target.pod}", target.directory, _reason(error))
+                self._unread(target.views[0], reason(error))
             if self._live.pop(target.place, None) is not None:
                 yield Listing(target.place, {}, gone=True)
             return
-        known = self._live.setdefault(target.place, set())
+        known = self._live.setdefault(target.place, {})
         runs = {}
-        generations: dict[str, list[Entry]] = {
-            live: [] for live in self._chosen(target, names, known, files)
-        }
+        chosen = self._chosen(target, names, known, files)
+        generations: dict[str, list[Entry]] = {live: [] for live in chosen}
         for name, status in names.items():
             for live in generations.keys() & {name, *lives(name)}:
                 found = sibling(name, live)
@@ -146,66 +148,69 @@ class VolumeFiles:
         for live, entries in generations.items():
             if entries:
                 entries.sort(key=lambda entry: (entry.order, entry.kind))
-                runs[self._source(target, live)] = entries
-                known.add(live)
+                runs[chosen[live]] = entries
+                known[live] = chosen[live]
             elif live in known:
-                known.discard(live)
-                files[target.uid] -= 1
+                files[known.pop(live).uid] -= 1
         yield Listing(target.place, runs, gone=False, open=_opener(target), plain=True)
 
     def _names(self, target: Target) -> dict[str, os.stat_result]:
-        """Regular files of its directory; neither links nor anything else."""
         directory = open_directory(target.root, target.parts)
         try:
             if target.path not in self._watched and self._watch.add_directory(target.path):
                 self._watched.add(target.path)
-            found = {}
-            with os.scandir(directory) as items:
-                for item in islice(items, _MOST_NAMES):
-                    status = item.stat(follow_symlinks=False)
-                    if stat.S_ISREG(status.st_mode):
-                        found[item.name] = status
-            return found
+            return files_in(directory)
         finally:
             os.close(directory)
 
     def _chosen(
         self,
         target: Target,
-        names: dict[str, os.stat_result],
-        known: set[str],
+        names: Mapping[str, object],
+        known: dict[str, Source],
         files: Counter[str],
-    ) -> list[str]:
-        """Names that are written to, as many as a pod may have; those that are read already first.
-        One that was read and is renamed just now still has its older generations."""
-        matching = {name for name in names if fnmatch.fnmatchcase(name, target.glob)}
-        written = matching | known
+    ) -> dict[str, Source]:
+        """Names that are written to and whose they are, as many as a pod may have; those that are
+        read already first, and as before. One that was read and is renamed just now still has its
+        older generations; one that is wished no more has not."""
+        for name, source in list(known.items()):
+            if source not in self._sources(target, name):
+                files[known.pop(name).uid] -= 1
+        matching = {name: whose[0] for name in names if (whose := self._sources(target, name))}
+        written = matching.keys() | known.keys()
         older = {name for name in matching if not written.isdisjoint(lives(name))}
-        new = sorted(matching - older - known)
-        room = max(0, self._config.max_files - files[target.uid])
-        if len(new) > room:
-            text = f"more than {self._config.max_files} files (volumes.max_files)"
-            self._tell(f"{target.namespace}/{target.pod}", target.directory, text)
-            new = new[:room]
-        files[target.uid] += len(new)
-        return sorted(known - older) + new
+        chosen = {name: known[name] for name in sorted(known.keys() - older)}
+        for name in sorted(matching.keys() - older - known.keys()):
+            source = matching[name]
+            if files[source.uid] < self._config.max_files:
+                files[source.uid] += 1
+                chosen[name] = source
+            else:
+                text = f"more than {self._config.max_files} files (volumes.max_files)"
+                self._tell(f"{source.namespace}/{source.pod}", os.path.dirname(source.file), text)
+        return chosen
 
-    def _source(self, target: Target, name: str) -> Source:
-        path = f"{VOLUME}{os.path.join(target.directory, name)}"
-        return Source(
-            self._node, target.namespace, target.pod, target.uid, target.container, 0, path
-        )
+    def _sources(self, target: Target, name: str) -> list[Source]:
+        """As whose it may be read; the first one counts."""
+        return [
+            self._source(view, name)
+            for view in target.views
+            if fnmatch.fnmatchcase(name, view.glob)
+        ]
+
+    def _source(self, view: View, name: str) -> Source:
+        path = f"{VOLUME}{shown(os.path.join(view.directory, name))}"
+        return Source(self._node, view.namespace, view.pod, view.uid, view.container, 0, path)
+
+    def _unread(self, view: View, why: str) -> None:
+        self._tell(f"{view.namespace}/{view.pod}", view.directory, why)
 
     def _tell(self, pod: str, path: str, why: str) -> None:
         """Once."""
-        if (pod, path, why) in self._told or len(self._told) > _MOST_NAMES:
+        if (pod, path, why) in self._told or len(self._told) > MOST_NAMES:
             return
         self._told.add((pod, path, why))
         self._telemetry.event("volume-unread", level="warn", pod=pod, path=path, why=why)
-
-
-def _reason(error: OSError) -> str:
-    return f"{error.strerror}; links are not followed" if error.filename else str(error)
 
 
 def _entry(target: Target, name: str, found: FileName, status: os.stat_result) -> Entry:

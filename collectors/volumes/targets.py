@@ -2,21 +2,20 @@
 
 import posixpath
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from collectors.volumes.wish import FileWish
-from pipeline.contract.record import PodVersion
+from pipeline.contract.record import VOLUME, PodVersion
 from pipeline.logconfig.aliyun_streams import own_files
-from pipeline.logconfig.paths import place_of
+from pipeline.logconfig.paths import places_of
 
 # Of what the kubelet makes directories: a uid, the name of a volume.
 _SAFE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
 
-class Target(NamedTuple):
-    """Files of a container whose names match `glob`, in root/parts[0]/…; no link is followed below
-    `root`. `directory` is the same place as the container sees it."""
+class View(NamedTuple):
+    """Files whose names match `glob`, as a container sees them in `directory`."""
 
     uid: str
     namespace: str
@@ -24,12 +23,30 @@ class Target(NamedTuple):
     container: str
     directory: str
     glob: str
+
+
+class Search(NamedTuple):
+    """Directories that `globs` mean (paths.py) below root/parts[0]/…, which is what the container
+    sees at `view.directory`; without globs it is that one. No link is followed below `root`, and
+    where the container sees another volume (`hidden`) nothing is looked for."""
+
+    view: View
     root: str
     parts: tuple[str, ...]
+    globs: tuple[str, ...]
+    hidden: frozenset[str]
+
+
+class Target(NamedTuple):
+    """A directory root/parts[0]/…; the first view whose glob matches says whose a file is."""
+
+    root: str
+    parts: tuple[str, ...]
+    views: tuple[View, ...]
 
     @property
     def place(self) -> str:
-        return f"volume:{self.uid}/{self.container}:{posixpath.join(self.directory, self.glob)}"
+        return f"{VOLUME}{self.path}"
 
     @property
     def path(self) -> str:
@@ -45,48 +62,55 @@ class Refused(NamedTuple):
     why: str
 
 
-def targets(
+def searches(
     wishes: Iterable[FileWish],
     pods: Sequence[PodVersion],
     *,
     kubelet_pods: str,
     host_paths: Sequence[str],
-) -> tuple[list[Target], list[Refused]]:
-    """A directory that two containers see is read once, as the first one's."""
-    found: dict[tuple[str, str], Target] = {}
+) -> tuple[list[Search], list[Refused]]:
+    """In the order of pods and their containers."""
+    found: dict[Search, None] = {}
     refused: dict[Refused, None] = {}
     wishes = list(wishes)
     for pod in pods:
         for container, mounted in pod.mounts.items():
             for path in _wished(wishes, pod, container):
-                place = place_of(path, mounted)
-                if place is None:
-                    continue  # another container's path
-                where = _node_path(pod.uid, place, kubelet_pods, host_paths)
-                if isinstance(where, str):
-                    refused[Refused(f"{pod.namespace}/{pod.name}", path, where)] = None
-                    continue
-                root, parts = where
-                directory, glob = posixpath.split(path)
-                target = Target(
-                    pod.uid, pod.namespace, pod.name, container, directory, glob, root, parts
-                )
-                found.setdefault((target.path, glob), target)
-    return list(found.values()), list(refused)
+                for below in places_of(path, mounted):  # none: another container's path
+                    where = _node_path(pod.uid, below.place, kubelet_pods, host_paths)
+                    if isinstance(where, str):
+                        refused[Refused(f"{pod.namespace}/{pod.name}", path, where)] = None
+                        continue
+                    view = View(pod.uid, pod.namespace, pod.name, container, below.at, below.name)
+                    found[Search(view, *where, below.globs, below.hidden)] = None
+    return list(found), list(refused)
 
 
-def _wished(wishes: Iterable[FileWish], pod: PodVersion, container: str) -> list[str]:
-    chosen = (wish for wish in wishes if wish.wants(pod, container))
-    own = [path for path, _ in own_files(pod, container)]
-    return list(dict.fromkeys([*(path for wish in chosen for path in wish.files), *own]))
+def targets(places: Iterable[tuple[Search, tuple[str, ...], str]]) -> list[Target]:
+    """Of directories that were found: a search, parts below its root, what its container calls it.
+    One that two containers or patterns mean is read once."""
+    found: dict[str, Target] = {}
+    for search, parts, directory in places:
+        view = search.view._replace(directory=directory)
+        new = Target(search.root, parts, (view,))
+        same = found.setdefault(new.path, new)
+        if view not in same.views:
+            found[new.path] = same._replace(views=(*same.views, view))
+    return list(found.values())
+
+
+def _wished(wishes: Iterable[FileWish], pod: PodVersion, container: str) -> Iterator[str]:
+    for wish in wishes:
+        if wish.wants(pod, container):
+            yield from wish.files
+    yield from (path for path, _ in own_files(pod, container))
 
 
 def _node_path(
     uid: str, place: str, kubelet_pods: str, host_paths: Sequence[str]
 ) -> tuple[str, tuple[str, ...]] | str:
-    """(root, parts) of the directory, or why not."""
-    inner = posixpath.dirname(place)
-    parts = tuple(part for part in inner.split("/") if part)
+    """(root, parts) of a directory in a volume, or why not."""
+    parts = tuple(part for part in place.split("/") if part)
     if ".." in parts or "." in parts:
         return "a volume's path has . or .."
     if not place.startswith("/"):
@@ -97,4 +121,4 @@ def _node_path(
         trusted = tuple(part for part in root.split("/") if part)
         if parts[: len(trusted)] == trusted:
             return root, parts[len(trusted) :]
-    return f"hostPath {inner} is not below any of volumes.host_paths"
+    return f"hostPath {place} is not below any of volumes.host_paths"

@@ -9,7 +9,7 @@ from pipeline.console.output import harmless
 from pipeline.contract.record import PodVersion, Source
 from pipeline.logconfig.claims import Problem, Wishes
 from pipeline.logconfig.objects import ConfigObject
-from pipeline.logconfig.paths import place_of
+from pipeline.logconfig.paths import places_of
 from pipeline.logconfig.precedence import Conflict, Effective, resolve
 from pipeline.logconfig.spec import Limit, Multiline, Parse, Quota, Redact, Sample
 from pipeline.logconfig.wishes import object_wishes, pod_wishes, wished_files
@@ -69,7 +69,7 @@ def _explained(
 ) -> Explained:
     wishes = pod_wishes(pod, container, file)
     wishes += object_wishes(objects, pod, container, file)
-    if file and place_of(file, pod.mounts.get(container, {})) is None:
+    if file and not places_of(file, pod.mounts.get(container, {})):
         text = f"{file} is in no emptyDir or hostPath of container {container}: not read"
         wishes += Wishes(notes=[Problem(by, text)])
     made = treatment(wishes.claims, wishes.problems, file=file)

@@ -23,7 +23,7 @@ class Fields:
             if default is not None:
                 return default
             raise RecordError(f"header `{name}` is missing")
-        return value.decode("utf-8", "surrogateescape")
+        return value.decode("utf-8", "backslashreplace")  # the ledger holds text
 
     def number(self, name: str, base: int = 10) -> int:
         text = self.text(name)

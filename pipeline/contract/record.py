@@ -155,7 +155,7 @@ def _source_headers(event: FileEvent) -> list[tuple[str, bytes]]:
         ("uid", source.uid.encode()),
         ("container", source.container.encode()),
         ("restart", b"%d" % source.restart),
-        ("path", source.path.encode("utf-8", "surrogateescape")),
+        ("path", source.path.encode()),
     ]
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from pipeline.logconfig.aliyun_filter import refuse, selectors
 from pipeline.logconfig.complaints import BadSettings, Path
-from pipeline.logconfig.paths import MOST_FILES, checked_path
+from pipeline.logconfig.paths import DEEPEST, MOST_FILES, checked_path
 
 LOG_CONFIG, PIPELINE = "AliyunLogConfig", "ClusterAliyunPipelineConfig"
 KINDS = (LOG_CONFIG, PIPELINE, "AliyunPipelineConfig")
@@ -64,11 +64,8 @@ def _input(inputs: list[tuple[str, Object]]) -> Input:
     if not isinstance(paths, list) or not 0 < len(paths) <= MOST_FILES:
         text = f"expected a list of at most {MOST_FILES} paths"
         raise BadSettings([((*where, "FilePaths"), text)])
-    if options.get("MaxDirSearchDepth", 0) == 0:
-        paths = [str(path).replace(_ANY_DEPTH, "/") for path in paths]
-    return Input(
-        options, tuple(_checked(str(path), (*where, "FilePaths")) for path in paths), chosen
-    )
+    deep = _down([str(path) for path in paths], options.get("MaxDirSearchDepth"))
+    return Input(options, tuple(_checked(path, (*where, "FilePaths")) for path in deep), chosen)
 
 
 def _logtail_files(detail: Object) -> Input:
@@ -76,9 +73,25 @@ def _logtail_files(detail: Object) -> Input:
     if detail.get("dockerFile") is not True:
         raise BadSettings([((*where, "dockerFile"), _OF_NODE)])
     refuse(detail, _BY_ENVIRONMENT, where)
-    path = f"{str(detail.get('logPath', '')).rstrip('/')}/{detail.get('filePattern', '')}"
+    path = (
+        f"{str(detail.get('logPath', '')).rstrip('/')}{_ANY_DEPTH}{detail.get('filePattern', '')}"
+    )
+    paths = _down([path], detail.get("maxDepth"))
     chosen = selectors(part(part(detail, "advanced"), "k8s"))
-    return Input(detail, (_checked(path, (*where, "logPath")),), chosen)
+    return Input(detail, tuple(_checked(path, (*where, "logPath")) for path in paths), chosen)
+
+
+def _down(paths: list[str], depth: object) -> list[str]:
+    """Their ** leads `depth` directories down, none unless it is said; ours leads to DEEPEST. So
+    each depth becomes a path of its own, if there may be so many: else more is read than is
+    wished, never less, but for what lies deeper than that."""
+    down = depth if isinstance(depth, int) else 0
+    if down >= DEEPEST:
+        return paths
+    steps = ["/" + "*/" * n for n in range(max(down, 0) + 1)]
+    exact = [path.replace(_ANY_DEPTH, step) for path in paths for step in steps]
+    exact = list(dict.fromkeys(exact))
+    return exact if len(exact) <= MOST_FILES else paths
 
 
 def _checked(path: str, where: Path) -> str:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline.logconfig.paths import DEEPEST
+
 Object = Mapping[str, Any]
 
 _ANY = ("content", "", None)  # the line itself
@@ -52,8 +54,9 @@ class Steps:
             self._regex(kind, {"Regex": detail.get("regex", ""), "Keys": detail["key"]})
         elif kind not in (None, "common_reg_log"):
             self.notes.append(f"logType {kind!r}: no counterpart, lines stay whole")
-        if detail.get("maxDepth") or detail.get("MaxDirSearchDepth"):
-            self.notes.append("directories below are not searched")
+        depth = detail.get("maxDepth") or detail.get("MaxDirSearchDepth")
+        if isinstance(depth, int) and depth > DEEPEST:
+            self.notes.append(f"directories are searched {DEEPEST} deep, not {depth}")
 
     def _input(self, detail: Object) -> None:
         multiline = detail.get("Multiline")

@@ -17,7 +17,7 @@ from pipeline.logconfig.aliyun_streams import own_files
 from pipeline.logconfig.claims import Problem, Wishes
 from pipeline.logconfig.manifest import pod_in
 from pipeline.logconfig.objects import is_config, origin, read_object
-from pipeline.logconfig.paths import place_of
+from pipeline.logconfig.paths import places_of
 from pipeline.logconfig.precedence import resolve, settings_of
 from pipeline.logconfig.spec import CLUSTER, GROUP, NAMESPACED, VERSION, LogConfigSpec, Selector
 from pipeline.logconfig.wishes import pod_wishes
@@ -76,7 +76,7 @@ def _of_file(pod: PodVersion, container: str, file: str, by: str) -> Wishes:
     """Without the problems that are told of the container."""
     found = pod_wishes(pod, container, file)
     notes = []
-    if place_of(file, pod.mounts.get(container, {})) is None:
+    if not places_of(file, pod.mounts.get(container, {})):
         text = f"{file} is in no emptyDir or hostPath of container {container}: it needs one"
         notes.append(Problem(by, text))
     wrong = [one for one in found.problems if one.origin.startswith(by)]

@@ -1,32 +1,69 @@
-"""Paths of files in volumes, as a LogConfig names them: as the container sees them. Light: the
-collector reads them, too."""
+"""Paths of files in volumes, as a LogConfig names them: as the container sees them. * and ? stand
+for what is in a name, ** for any number of directories. Light: the collector reads them, too."""
 
 import fnmatch
 import posixpath
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 MOST = 512
 MOST_FILES = 16  # paths and patterns of one configuration
-PATTERN = r"^(/[^/*?\[\]]+)*/[^/\[\]]+$"  # wildcards in the last part only; RE2 and Rust read it
+ANY = "**"
+DEEPEST = 10  # directories that ** leads down to
+PATTERN = r"^(/[^/\[\]]+)+$"  # RE2 and Rust read it
+_NO_PLACE = f"{ANY} stands for directories: alone between two slashes, and a name behind"
+
+
+class Below(NamedTuple):
+    """What a pattern means of one volume: `globs` of directories below `at`, where the container
+    sees `place` (record.py), then `name`. Other volumes are at `hidden`."""
+
+    at: str
+    place: str
+    globs: tuple[str, ...]
+    name: str
+    hidden: frozenset[str]
 
 
 def checked_path(text: str) -> str:
     """Raises ValueError."""
-    parts = text.split("/")
+    _, *parts = text.split("/")
     if not text.startswith("/") or len(text) > MOST:
         raise ValueError(f"expected an absolute path of at most {MOST} characters")
-    if any(part in ("", ".", "..") for part in parts[1:]) or "\0" in text:
+    if any(part in ("", ".", "..") for part in parts) or "\0" in text:
         raise ValueError("a path has no empty parts, no . and no ..")
-    if any(sign in part for part in parts[1:-1] for sign in "*?") or set(text) & set("[]"):
-        raise ValueError("* and ? may stand in the last part only; [ and ] not at all")
+    if set(text) & set("[]"):
+        raise ValueError("[ and ] may not stand in a path")
+    if any(ANY in part and part != ANY for part in parts) or parts[-1] == ANY:
+        raise ValueError(_NO_PLACE)
     return text
 
 
 def path_matches(path: str, pattern: str) -> bool:
-    directory, name = posixpath.split(path)
-    wanted, glob = posixpath.split(pattern)
-    return directory == wanted and fnmatch.fnmatchcase(name, glob)
+    globs = _parts(pattern)
+    return len(globs) in _follow(globs, _parts(path))
+
+
+def enter(globs: Sequence[str], states: Iterable[int], name: str) -> frozenset[int]:
+    """How many of `globs` may be done once a directory called `name` is entered; `states`: how many
+    before. None: nothing of them is there. Not by trying every way: many ** would take for ever."""
+    found = set()
+    for state in done(globs, states):
+        if state < len(globs) and globs[state] == ANY:
+            found.add(state)
+        elif state < len(globs) and fnmatch.fnmatchcase(name, globs[state]):
+            found.add(state + 1)
+    return frozenset(found)
+
+
+def done(globs: Sequence[str], states: Iterable[int]) -> set[int]:
+    """`states`, and those that follow because ** may be no directory at all."""
+    found = set(states)
+    for state in states:
+        while state < len(globs) and globs[state] == ANY:
+            state += 1
+            found.add(state)
+    return found
 
 
 def mounts(spec: Mapping[str, Any]) -> list[tuple[str, dict[str, str]]]:
@@ -52,12 +89,38 @@ def mounts(spec: Mapping[str, Any]) -> list[tuple[str, dict[str, str]]]:
     return found
 
 
-def place_of(path: str, mounted: Mapping[str, str]) -> str | None:
-    """Of a path in a container: the same path as NAME/… of an emptyDir or absolute on the host;
-    None if it is in neither. The longest mount counts, as in the kernel."""
-    at, _ = posixpath.split(path)
-    while at not in mounted:
-        if at == "/":
-            return None
-        at = posixpath.dirname(at)
-    return posixpath.join(mounted[at], path[len(at) :].lstrip("/"))
+def places_of(pattern: str, mounted: Mapping[str, str]) -> list[Below]:
+    """Where what a pattern means can be, in the volumes that a container sees; none: nowhere. The
+    longest mount counts, as in the kernel."""
+    globs = _parts(pattern)
+    return [
+        below
+        for at, place in mounted.items()
+        for state in sorted(_follow(globs, _parts(at)))
+        if state < len(globs)
+        for below in _descended(at, place, globs[state:], mounted)
+    ]
+
+
+def _descended(
+    at: str, place: str, globs: tuple[str, ...], mounted: Mapping[str, str]
+) -> Iterator[Below]:
+    """As far down as there is no wildcard; nothing where another volume is in the way."""
+    while len(globs) > 1 and not set(globs[0]) & set("*?"):
+        at, place = posixpath.join(at, globs[0]), posixpath.join(place, globs[0])
+        globs = globs[1:]
+        if at in mounted:
+            return
+    others = (one for one in mounted if one != at and one.startswith(at.rstrip("/") + "/"))
+    yield Below(at, place, globs[:-1], globs[-1], frozenset(others))
+
+
+def _follow(globs: Sequence[str], names: Iterable[str]) -> frozenset[int]:
+    states = frozenset({0})
+    for name in names:
+        states = enter(globs, states, name)
+    return states
+
+
+def _parts(path: str) -> tuple[str, ...]:
+    return tuple(part for part in path.split("/") if part)

@@ -44,7 +44,11 @@ _STAYS: list[Any] = [
     {
         "rule": "!self.matches('/[.][.]?(/|$)')",
         "message": "a path has no . and no ..",
-    }
+    },
+    {
+        "rule": "!self.matches('[^/][*][*]|[*][*]([^/]|$)')",
+        "message": "** stands for directories: alone between two slashes, and a name behind",
+    },
 ]
 FilePath = Annotated[
     str,
@@ -229,7 +233,8 @@ class LogConfigSpec(Written):
         min_length=1,
         max_length=MOST_FILES,
         description="Files in emptyDir or hostPath volumes, by their paths in the container, are "
-        "read as well; what else is set here is for them alone. * and ? in the last part.",
+        "read as well; what else is set here is for them alone. * and ? stand for what is in a "
+        "name, ** for directories.",
     )
     exclude: Exclude | None = Field(
         None, description="Store nothing of these containers, or of one of their streams."

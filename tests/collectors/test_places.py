@@ -1,13 +1,16 @@
 """Where log files may be: old kubelets, docker's links, plain host files, and what is none."""
 
 import gzip
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from pipeline.contract.record import Chunk
-from tests.collectors.rig import Kubelet, Rig
+from tests.collectors.rig import UID, Kubelet, Rig
+
+LINE = b"2026-11-23T05:00:00.000000001Z stdout F one\n"
 
 
 @pytest.fixture
@@ -97,6 +100,25 @@ def test_host_files(rig: Rig, tmp_path: Path) -> None:
             b"Jan  2 host kernel: two\n",
         ]
         assert [len(f.ends) for f in rig.files().values()] == [1, 0]
+
+
+def test_names_are_any_bytes_and_shown_as_text(rig: Rig, tmp_path: Path) -> None:
+    root, var = os.fsencode(rig.root), os.fsencode(tmp_path / "var")
+    printed = root + b"/shop_\xe9_" + UID.format(1).encode() + b"/m\xff/0.log"
+    written = var + b"/\xfe.log"
+    for path in (printed, written):
+        os.makedirs(os.path.dirname(path))
+        Path(os.fsdecode(path)).write_bytes(LINE)
+    rig.settings["host_files"] = [{"glob": str(tmp_path / "var" / "*.log"), "container": "odd"}]
+    for _ in range(2):  # two lives
+        with rig.started():
+            rig.run(20)
+    found = {(s.pod, s.container, s.path): one.content()
+             for one in rig.files().values() for s in [one.events[0].source]}  # fmt: skip
+    assert found == {
+        (r"\xe9", r"m\xff", f"{rig.root}/shop_\\xe9_{UID.format(1)}/m\\xff/0.log"): LINE,
+        ("", "odd", f"{tmp_path}/var/\\xfe.log"): LINE,
+    }
 
 
 def test_names_that_are_no_logs_are_counted(rig: Rig) -> None:

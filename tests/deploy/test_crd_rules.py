@@ -41,6 +41,7 @@ def broken(schema: dict[str, Any], value: Any, place: str = "") -> Iterator[Fail
 
 RE2, TRACE = "not an RE2 pattern", "exactly one of trace and start"
 DOTS = "a path has no . and no .."
+STARS = "** stands for directories: alone between two slashes, and a name behind"
 WHOLE = "a quota is for whole namespaces: select by namespaces alone"
 VALUES = "In and NotIn need values; Exists and DoesNotExist take none"
 NEEDED, NAMELESS = ("pattern is for format regex, which needs it",
@@ -79,6 +80,11 @@ CASES: list[tuple[dict[str, Any], set[str]]] = [
     ({"files": ["/var/log/app/*.log", "/data/...log"]}, set()),
     ({"files": ["/var/log/../app.log"]}, {DOTS}),
     ({"files": ["/./app.log"]}, {DOTS}),
+    ({"files": ["/*/app.log", "/**/app.log", "/a?/**/b/**/*"]}, set()),
+    ({"files": ["/logs/**"]}, {STARS}),
+    ({"files": ["/logs/a**/app.log"]}, {STARS}),
+    ({"files": ["/logs/***/app.log"]}, {STARS}),
+    ({"files": ["/logs/**b/app.log"]}, {STARS}),
 ]
 QUOTA = {"bytesPerSecond": 1_000_000}
 CLUSTER_CASES: list[tuple[dict[str, Any], set[str]]] = [

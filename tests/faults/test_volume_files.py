@@ -2,6 +2,7 @@
 collector killed in between; then queried by pod, container and path, and audited."""
 
 import json
+import os
 import time
 from contextlib import closing
 from pathlib import Path
@@ -33,11 +34,13 @@ POD = {
 }
 SPEC = {
     "selector": {"matchLabels": {"app": "web"}},
-    "files": ["/var/log/app/*.log"],
+    "files": ["/var/log/app/*.log", "/var/log/**/?pp.log", "/var/log/app/*/deep.log"],
     "parse": {"format": "regex", "pattern": r"^(?P<level>\w+) n=(?P<n>\d+)"},
     "redact": {"presets": ["email"]},
 }
 COUNT = 900
+APP = "/var/log/app/app.log"
+DEEP = r"/var/log/app/run-\xff/deep.log"  # a name is any bytes
 
 
 def test_a_file_in_a_volume_from_the_wish_to_the_row(tmp_path: Path) -> None:
@@ -49,6 +52,9 @@ def test_a_file_in_a_volume_from_the_wish_to_the_row(tmp_path: Path) -> None:
     (tmp_path / "pod.json").write_text(json.dumps(POD))
     (tmp_path / "secret").write_text("info n=999999 root\n")
     (volume / "link.log").symlink_to(tmp_path / "secret")
+    deeper = volume / os.fsdecode(b"run-\xff/deep.log")
+    deeper.parent.mkdir()
+    deeper.write_text("info n=5000 deep\n")
     inputs = Inputs((tmp_path / "pods",), "node-a", pod_files=(tmp_path / "pod.json",))
     settings: Any = {
         "volumes": {"enabled": True, "kubelet_pods": str(tmp_path / "kubelet")},
@@ -72,11 +78,17 @@ def test_a_file_in_a_volume_from_the_wish_to_the_row(tmp_path: Path) -> None:
         assert drain(pipeline, clock=clock, timeout_s=60)
         account = account_of(pipeline, clock)
         with closing(open_store(pipeline.store)) as store:
-            paths = store.query("SELECT DISTINCT path FROM files WHERE path LIKE 'vol%'").rows
+            paths = store.query(
+                "SELECT DISTINCT path FROM files WHERE path LIKE 'volume:%' ORDER BY path"
+            ).rows
             output = store.query("SELECT body FROM logs WHERE attrs['log.file.path'] = ''").rows
+            deep = store.query(
+                "SELECT attrs['log.file.path'] FROM logs WHERE attrs['n'] = '5000'"
+            ).rows
     assert sorted(int(row[0]) for row in rows) == list(range(COUNT))
     assert {row[1:] for row in rows} == {("info", "main", "shop", "Pod/web-1")}
-    assert paths == [("volume:/var/log/app/app.log",)]
+    assert paths == [(f"volume:{APP}",), (f"volume:{DEEP}",)]
+    assert deep == [(DEEP,)]
     assert output == [("printed a@b.example",)], "a wish for files is for them alone"
     assert (account["ok"], account["unexplained"], account["duplicates"]) == (True, 0, 0)
     assert account["gaps"] == 0

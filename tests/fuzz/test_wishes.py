@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors.volumes.targets import targets
+from collectors.volumes.targets import searches
 from collectors.volumes.wish import file_wish
 from pipeline.base.errors import UsageError
 from pipeline.contract.configs import ConfigVersion
@@ -109,7 +109,7 @@ def understood(document: Any) -> None:
                 wishes = pod_wishes(pod, container, file)
                 wishes += object_wishes(objects, pod, container, file)
                 resolve(wishes.claims)
-        targets([], [pod], kubelet_pods="/pods", host_paths=[])
+        searches([], [pod], kubelet_pods="/pods", host_paths=[])
     with suppress(ValueError, LookupError, TypeError):  # as the feed does
         file_wish(ConfigVersion("u", 1, 0, object=document))
     for made in convert([document, POD]).objects:

@@ -33,6 +33,14 @@ def test_examples_of_every_version_decode(path: Path) -> None:
         assert event.source.key.decode() == example["key"]
 
 
+def test_what_is_no_utf8_becomes_text() -> None:
+    example = json.loads(next(path for path in EXAMPLES if path.stem.startswith("end")).read_text())
+    headers = {name: value.encode() for name, value in example["headers"]}
+    event = r.decode_headers({**headers, "path": b"/var/\xff\xe4\xb8\xad.log"}.items())
+    assert event.source.path == r"/var/\xff" + "中.log"
+    assert r.decode_headers(r.encode_headers(event)) == event
+
+
 def test_every_kind_has_an_example() -> None:
     names = {path.name.split(".")[0] for path in EXAMPLES}
     assert names == {"open", "chunk", "gap", "end", "pod", "dead"}

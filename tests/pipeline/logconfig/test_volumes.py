@@ -86,9 +86,15 @@ CASES: dict[str, tuple[str, str, list[Any], dict[str, dict[str, str]], list[str]
     ),
     "AliyunLogConfig with another format, and deep": (
         "", "", [logtail("dockerFile: true, logPath: /var/log/app, filePattern: '*.log', "
-                         "logType: delimiter_log, maxDepth: 10")],
-        {LOG: {"attributes": "logstore=biz"}},
-        ["'delimiter_log': no counterpart", "below are not searched"],
+                         "logType: delimiter_log, maxDepth: 100")],
+        {"/var/log/app/**/*.log": {"attributes": "logstore=biz"}},
+        ["'delimiter_log': no counterpart", "10 deep, not 100"],
+    ),
+    "AliyunLogConfig, one directory down": (
+        "", "", [logtail("dockerFile: true, logPath: /var/log/app, filePattern: '*.log', "
+                         "maxDepth: 1")],
+        {LOG: {"attributes": "logstore=biz"},
+         "/var/log/app/*/*.log": {"attributes": "logstore=biz"}}, [],
     ),
     "AliyunLogConfig of others": (
         "", "", [logtail("dockerFile: true, logPath: /var/log/app, filePattern: '*.log', "
@@ -98,6 +104,23 @@ CASES: dict[str, tuple[str, str, list[Any], dict[str, dict[str, str]], list[str]
         "", "", [pipeline("EnableContainerDiscovery: true, FilePaths: [/var/log/app/**/a.log], "
                           "ContainerFilters: {K8sContainerRegex: ^web$}")],
         {"/var/log/app/a.log": {"attributes": "logstore=biz"}}, [],
+    ),
+    "pipeline, three directories down at most": (
+        "", "", [pipeline("EnableContainerDiscovery: true, MaxDirSearchDepth: 3, "
+                          "FilePaths: [/var/log/app/**/a.log]")],
+        {f"/var/log/app/{below}a.log": {"attributes": "logstore=biz"}
+         for below in ("", "*/", "*/*/", "*/*/*/")}, [],
+    ),
+    "pipeline, more depths than a LogConfig has paths": (
+        "", "", [pipeline("EnableContainerDiscovery: true, MaxDirSearchDepth: 9, "
+                          "FilePaths: [/var/log/**/a.log, /var/log/**/b.log]")],
+        {f"/var/log/**/{name}.log": {"attributes": "logstore=biz"} for name in "ab"}, [],
+    ),
+    "wild directories": (
+        "", "{name: aliyun_logs_biz, value: '/var/**/x.log'}, "
+            "{name: aliyun_logs_one, value: /var/log/*/y.log}", [],
+        {"/var/**/x.log": {"attributes": "logstore=biz"},
+         "/var/log/*/y.log": {"attributes": "logstore=one"}}, [],
     ),
     "pipeline, either of two labels": (
         "", "", [pipeline("EnableContainerDiscovery: true, FilePaths: [/var/log/app/a.log], "
@@ -109,7 +132,8 @@ CASES: dict[str, tuple[str, str, list[Any], dict[str, dict[str, str]], list[str]
 BAD: dict[str, tuple[str, list[Any], str]] = {
     "relative": ("{name: aliyun_logs_x, value: var/log}", [], "neither stdout nor a path"),
     "upwards": ("{name: aliyun_logs_x, value: /var/../etc/x}", [], "no . and no .."),
-    "wild directory": ("{name: aliyun_logs_x, value: /var/*/x.log}", [], "in the last part only"),
+    "directories and no name": ("{name: aliyun_logs_x, value: '/var/**'}", [], "a name behind"),
+    "brackets": ("{name: aliyun_logs_x, value: '/var/[ab].log'}", [], "[ and ]"),
     "of the node": ("", [logtail("logPath: /var/log, filePattern: messages")], "`host_files`"),
     "by variable": (
         "", [logtail("dockerFile: true, dockerIncludeEnv: {a: b}, logPath: /v, filePattern: x")],
@@ -117,10 +141,6 @@ BAD: dict[str, tuple[str, list[Any], str]] = {
     ),
     "no paths": ("", [pipeline("EnableContainerDiscovery: true")], "a list of at most 16 paths"),
     "a pipeline of the node": ("", [pipeline("FilePaths: [/var/log/x]")], "`host_files`"),
-    "at any depth": (
-        "", [pipeline("EnableContainerDiscovery: true, MaxDirSearchDepth: 3, "
-                      "FilePaths: [/var/**/x.log]")], "in the last part only",
-    ),
 }  # fmt: skip
 
 
