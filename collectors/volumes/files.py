@@ -3,8 +3,8 @@ positions and endings are those of any file (design.md). What is different is he
 are follows from wishes and pods, and nothing in a volume is trusted (beneath.py). Compressed
 generations are left alone: a program could make terabytes of them.
 
-Directories are listed at every sweep, and when inotify says so; there are few. Those that wildcards
-mean are looked for at every sweep (search.py).
+Directories are looked for (search.py) and listed at every sweep, or less often if there are very
+many; and listed when inotify says so.
 """
 
 import fnmatch
@@ -19,13 +19,15 @@ from collectors.logs.tree import Listing
 from collectors.logs.watch import Watch
 from collectors.volumes.beneath import MOST_NAMES, files_in, open_directory, open_file
 from collectors.volumes.feed import WishFeed
-from collectors.volumes.search import places, reason
+from collectors.volumes.search import Look, reason
 from collectors.volumes.targets import Search, Target, View, searches, targets
 from pipeline.base.telemetry import Telemetry
 from pipeline.contract.record import VOLUME, PodVersion, Source
 
 if TYPE_CHECKING:
     from collectors.volumes.config import VolumesConfig
+
+_A_SWEEP = 400  # directories that one sweep may look at; for more, the next ones look at none
 
 
 @runtime_checkable
@@ -67,6 +69,8 @@ class VolumeFiles:
         self._told: set[tuple[str, str, str]] = set()
         self._uids: set[str] = set()
         self._scans = 0
+        self._entered = 0  # directories, by the last look
+        self._rest = 0  # sweeps that will look at nothing
 
     @property
     def settled(self) -> bool:
@@ -81,8 +85,13 @@ class VolumeFiles:
     def scan(self) -> list[Listing]:
         """A sweep."""
         known = self._loaded() and self._pods.listed > 0
-        gone = self._retarget() if known else []
+        learned = known and self._learned()
+        if self._rest > 0 and not learned:
+            self._rest -= 1
+            return []
+        gone = self._retarget() if learned or any(one.globs for one in self._searches) else []
         self._scans += known
+        self._rest = (self._entered + len(self._targets)) // _A_SWEEP
         return [*gone, *self._list(self._targets.values())]
 
     def touched(self, directories: Iterable[str]) -> list[Listing]:
@@ -92,9 +101,9 @@ class VolumeFiles:
 
     def _retarget(self) -> list[Listing]:
         """Places that are wished no more, or gone; what is open there is read to its end."""
-        if not self._learned() and not any(one.globs for one in self._searches):
-            return []
-        found = targets(places(self._searches, self._unread))
+        look = Look(self._unread)
+        found = targets(look.places(self._searches))
+        self._entered = look.entered
         before, self._targets = self._targets, {one.place: one for one in found}
         self._watched &= {one.path for one in found}
         return [

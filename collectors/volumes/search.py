@@ -7,48 +7,54 @@ from collectors.volumes.beneath import directories_in
 from collectors.volumes.targets import Search, View
 from pipeline.logconfig.paths import DEEPEST, done, enter
 
-MOST_DIRECTORIES = 1_000  # that are looked into for one search
+MOST_DIRECTORIES = 1_000  # that are entered for one path of a container
+MOST_IN_ALL = 5_000  # at 50 us each: the agent reads no file meanwhile
 
-Tell = Callable[[View, str], None]
-
-
-def places(searches: Iterable[Search], tell: Tell) -> Iterator[tuple[Search, tuple[str, ...], str]]:
-    """A search, parts below its root, and what its container calls that directory: for each one
-    that is there now, and, unseen, for each that has no wildcard. `tell` hears what was left."""
-    for search in searches:
-        for parts, directory in _directories(search, tell):
-            yield search, parts, directory
+Place = tuple[Search, tuple[str, ...], str]
 
 
-def _directories(search: Search, tell: Tell) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Always in the same order, so that of too many the same ones are found."""
-    globs, looked = search.globs, 0
-    waiting = [(search.parts, search.view.directory, frozenset({0}))]
-    while waiting:
-        parts, directory, states = waiting.pop()
-        states = frozenset(done(globs, states))
-        if len(globs) in states:
-            yield parts, directory
-        if states <= {len(globs)} or len(parts) - len(search.parts) >= DEEPEST:
-            continue
-        if looked == MOST_DIRECTORIES:
-            return tell(search.view, f"more than {MOST_DIRECTORIES} directories below")
-        looked += 1
-        for name in reversed(_inner(search, parts, tell)):
-            inner, after = posixpath.join(directory, name), enter(globs, states, name)
-            if after and inner not in search.hidden:
-                waiting.append(((*parts, name), inner, after))
-    return None
+class Look:
+    """One look at the node. `tell` hears what was left out. `entered` counts directories."""
 
+    def __init__(self, tell: Callable[[View, str], None]) -> None:
+        self.entered = 0
+        self._tell = tell
 
-def _inner(search: Search, parts: tuple[str, ...], tell: Tell) -> list[str]:
-    try:
-        return directories_in(search.root, parts)
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        tell(search.view, reason(error))
-        return []
+    def places(self, searches: Iterable[Search]) -> Iterator[Place]:
+        """A search, parts below its root, and what its container calls that directory: for each
+        one that is there now, and, unseen, for each that has no wildcard."""
+        for search in searches:
+            for parts, directory in self._directories(search):
+                yield search, parts, directory
+
+    def _directories(self, search: Search) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Always in the same order, so that of too many the same ones are found."""
+        globs, most = search.globs, self.entered + MOST_DIRECTORIES
+        waiting = [(search.parts, search.view.directory, frozenset({0}))]
+        while waiting:
+            parts, directory, states = waiting.pop()
+            states = frozenset(done(globs, states))
+            if len(globs) in states:
+                yield parts, directory
+            if states <= {len(globs)} or len(parts) - len(search.parts) >= DEEPEST:
+                continue
+            if self.entered == min(most, MOST_IN_ALL):
+                return self._tell(search.view, "too many directories below: some are not read")
+            self.entered += 1
+            for name in reversed(self._inner(search, parts)):
+                inner, after = posixpath.join(directory, name), enter(globs, states, name)
+                if after and inner not in search.hidden:
+                    waiting.append(((*parts, name), inner, after))
+        return None
+
+    def _inner(self, search: Search, parts: tuple[str, ...]) -> list[str]:
+        try:
+            return directories_in(search.root, parts)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            self._tell(search.view, reason(error))
+            return []
 
 
 def reason(error: OSError) -> str:

@@ -163,7 +163,32 @@ def test_it_is_bounded_and_what_is_left_is_told(
     with node.started():
         node.run(12)
         assert node.read() == {f"volume:/logs/{name}/app.log": [written[name]] for name in "abcd"}
-        assert node.unread() == ["more than 4 directories below"]
+        assert node.unread() == ["too many directories below: some are not read"]
+
+
+def test_many_directories_are_looked_at_less_often(
+    rig: Callable[..., VolumeRig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is in them is heard from inotify meanwhile; a new wish waits for nothing."""
+    monkeypatch.setattr("collectors.volumes.files._A_SWEEP", 2)
+    node = rig("/logs/*/app.log")
+    for name in "abcdefgh":
+        node.write(f"{name}/app.log", "line\n")
+    looks: list[str] = []
+    listed = search.directories_in
+
+    def counting(root: str, parts: tuple[str, ...]) -> list[str]:
+        looks.append(root)
+        return listed(root, parts)
+
+    monkeypatch.setattr(search, "directories_in", counting)
+    with node.started():
+        node.run(2 * 10 * node.config.reading.sweep_s)
+        assert 2 <= len(looks) <= 6
+        node.write("i/app.log", "a new one\n")
+        node.feed.learn(wished("/logs/*/?pp.log", generation=2))
+        node.run(2 * node.config.reading.sweep_s)
+        assert "volume:/logs/i/app.log" in node.read()
 
 
 def test_it_is_ten_deep(rig: Callable[..., VolumeRig]) -> None:
