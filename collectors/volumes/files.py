@@ -95,6 +95,8 @@ class VolumeFiles:
     def touched(self, directories: Iterable[str]) -> list[Listing]:
         """Where inotify saw a name come or go."""
         named = set(directories)
+        for path in named:  # it may be another one, with the number of the one before
+            self._watched.pop(path, None)
         return self._list([one for one in self._targets.values() if one.path in named])
 
     def _retarget(self) -> list[Listing]:

@@ -3,6 +3,7 @@
 import errno
 import gzip
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -328,12 +329,16 @@ def test_a_file_that_vanishes_while_its_directory_is_listed(
         assert rig.read() == {PATH: [written]}
 
 
-def test_a_directory_of_the_same_name_is_watched(rig: VolumeRig) -> None:
+@pytest.mark.parametrize("renamed", [True, False])
+def test_a_directory_of_the_same_name_is_watched(rig: VolumeRig, renamed: bool) -> None:
     rig.feed.learn(wished("/logs/run/app.log", generation=2))
     rig.write("run/app.log", "one\n")
     with rig.started():
         rig.run(6)
-        (rig.volume / "run").rename(rig.volume / "before")
+        if renamed:
+            (rig.volume / "run").rename(rig.volume / "before")
+        else:
+            shutil.rmtree(rig.volume / "run")
         rig.write("run/app.log", "two\n")
         rig.run(6)
         (rig.volume / "run" / "app.log").rename(rig.volume / "run" / "app.log.1")
