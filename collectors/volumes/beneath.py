@@ -29,8 +29,9 @@ def open_directory(root: str, parts: Sequence[str]) -> int:
     return found
 
 
-def files_in(directory: int) -> dict[str, os.stat_result]:
-    """Regular files of an open directory; neither links nor anything else."""
+def files_in(directory: int) -> tuple[dict[str, os.stat_result], bool]:
+    """Regular files of an open directory, neither links nor anything else; whether all names were
+    looked at."""
     found = {}
     with os.scandir(directory) as items:
         for item in islice(items, MOST_NAMES):
@@ -38,7 +39,7 @@ def files_in(directory: int) -> dict[str, os.stat_result]:
                 status = item.stat(follow_symlinks=False)
                 if stat.S_ISREG(status.st_mode):
                     found[item.name] = status
-    return found
+        return found, next(items, None) is None
 
 
 def nowhere(error: OSError) -> bool:

@@ -179,9 +179,12 @@ class VolumeFiles:
             what = status.st_dev, status.st_ino  # another one may have come under its name
             if self._watched.get(target.path) != what and self._watch.add_directory(target.path):
                 self._watched[target.path] = what
-            return files_in(directory)
+            names, all_of_them = files_in(directory)
         finally:
             os.close(directory)
+        if not all_of_them:
+            self._unread(target.views[0], f"more than {MOST_NAMES} names in the directory")
+        return names
 
     def _chosen(
         self,

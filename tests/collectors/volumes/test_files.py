@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from collectors.volumes import beneath
 from pipeline.contract.configs import ConfigVersion
 from pipeline.contract.record import PLAIN, FileOpen
 from tests.collectors.volumes.rig import POD, VolumeRig, pod, refuse, wished
@@ -316,12 +317,12 @@ def test_a_file_that_vanishes_while_its_directory_is_listed(
     look = os.scandir
 
     @contextmanager
-    def vanishing(directory: int | str) -> Iterator[list[Any]]:
+    def vanishing(directory: int | str) -> Iterator[Iterator[Any]]:
         with look(directory) as items:
             found = list(items)
         for name in ("0", "z") if isinstance(directory, int) else ():
             (rig.volume / name).unlink(missing_ok=True)
-        yield found
+        yield iter(found)
 
     monkeypatch.setattr("collectors.volumes.beneath.os.scandir", vanishing)
     with rig.started():
@@ -379,3 +380,28 @@ def test_ids_of_truncated_files_go_with_their_pod(rig: VolumeRig) -> None:
         rig.known.pods, rig.known.listed = [], 2
         rig.run(30)
         assert not list(rig.positions.items())
+
+
+def test_a_directory_of_too_many_names_is_told(
+    rig: VolumeRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(beneath, "MOST_NAMES", 5)
+    for number in range(5):
+        rig.write(f"{number}.log", "line\n")
+    with rig.started():
+        rig.run(6)
+        assert (len(rig.read()), rig.unread()) == (5, [])
+        rig.write("6.log", "line\n")
+        rig.run(6)
+        assert "names in the directory" in rig.unread()[0]
+
+
+def test_a_file_with_two_names_wakes_both(rig: VolumeRig) -> None:
+    """Once quiet, they are left to inotify, which knows inodes and no names."""
+    rig.write("a.log", "one\n")
+    (rig.volume / "b.log").hardlink_to(rig.volume / "a.log")
+    with rig.started():
+        rig.run(21.1)  # just after a sweep
+        rig.write("a.log", "two\n")
+        rig.run(0.8)
+        assert list(rig.read().values()) == [[b"one\ntwo\n"]] * 2
