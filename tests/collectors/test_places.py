@@ -183,6 +183,38 @@ def test_a_file_with_two_names_is_one_generation(rig: Rig) -> None:
         assert contents(rig) == [written]
 
 
+def test_the_next_file_of_the_same_bytes_is_another_one(
+    rig: Rig, node: Callable[..., Path]
+) -> None:
+    """A job deletes its log and writes the same words each time."""
+    log = node(job="*.log") / "job.log"
+    runs = []
+    with rig.started():
+        for _ in range(3):
+            log.write_bytes(b"begins\nends\n")
+            runs.append(("job", "job.log", b"begins\nends\n"))
+            rig.run(20)
+            assert as_whose(rig) == runs
+            log.unlink()
+            rig.run(20)
+
+
+def test_a_file_that_begins_as_a_deleted_one_goes_on_in_a_second_life(
+    rig: Rig, node: Callable[..., Path]
+) -> None:
+    log = node(job="*.log") / "job.log"
+    with rig.started():
+        log.write_bytes(b"begins\n")
+        rig.run(6)
+        log.unlink()
+        log.write_bytes(b"begins\nof the second\n")
+        rig.run(20)
+    with rig.started():
+        rig.run(20)
+        assert as_whose(rig) == [("job", "job.log", b"begins\n"),
+                                 ("job", "job.log", b"begins\nof the second\n")]  # fmt: skip
+
+
 def test_a_directory_of_host_files_that_is_replaced_is_watched(
     rig: Rig, node: Callable[..., Path]
 ) -> None:

@@ -369,6 +369,16 @@ def test_what_is_compressed_is_no_text(rig: VolumeRig, name: str) -> None:
         assert rig.read() == {}
 
 
+def test_the_next_file_of_the_same_bytes_is_another_one(rig: VolumeRig) -> None:
+    with rig.started():
+        for number in range(1, 4):
+            written = rig.write("app.log", "begins\nends\n")
+            rig.run(20)
+            assert rig.read() == {PATH: [written] * number}
+            (rig.volume / "app.log").unlink()
+            rig.run(20)
+
+
 def test_ids_of_truncated_files_go_with_their_pod(rig: VolumeRig) -> None:
     with rig.started():
         for number in range(3):
