@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from collectors.bounds import GIB, KIB, MAX_CHUNK_RAW, MIB
 from collectors.forward.config import ForwardConfig
@@ -18,10 +18,17 @@ from pipeline.broker.config import BrokerConfig
 from pipeline.contract import topics
 
 
+def _pattern(text: str) -> str:
+    directory, name = os.path.split(text)
+    if set(directory) & set("*?") or not name:
+        raise ValueError("expected a path with wildcards in its last part only")
+    return text
+
+
 class HostFiles(Settings):
     """Plain files of the node itself, such as /var/log/messages."""
 
-    glob: str = Field(
+    glob: Annotated[str, AfterValidator(_pattern)] = Field(
         description="Absolute pattern; wildcards in the last part only.", min_length=2
     )
     container: str = Field(

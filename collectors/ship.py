@@ -97,6 +97,7 @@ class Lane:
     queue: deque[Sent] = field(default_factory=deque)
     halted: bool = False
     ended: bool = False
+    retired: bool = False  # once ended, no file is ever this one: its bytes are gone
 
     @property
     def idle(self) -> bool:
@@ -302,7 +303,8 @@ class Shipper:
         lane, event = sent.lane, sent.event
         if isinstance(event, FileEnd):
             lane.ended = True
-            self._positions.ended(lane.file_id, event.size, retired=event.reason == "truncated")
+            retired = lane.retired or event.reason == "truncated"
+            self._positions.ended(lane.file_id, event.size, retired=retired)
         elif not isinstance(event, FileOpen):
             lane.acked = sent.stop
             self._positions.moved(lane.file_id, sent.stop, sent.mark)

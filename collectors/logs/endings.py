@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from collectors.logs.positions import Position
 from collectors.logs.reader import Archive
 from collectors.logs.registry import Registry
-from collectors.logs.stream import DELETED, ROTATED, TRUNCATED, Stream
+from collectors.logs.stream import DELETED, REPLACED, ROTATED, TRUNCATED, Stream
 from collectors.logs.tail import Tail
 from collectors.ship import Lane, Shipper
 from pipeline.base.telemetry import Telemetry
@@ -57,6 +57,7 @@ class Endings:
                 "archive-damaged", level="warn", path=tail.entry.path, offset=tail.offset,
                 reason=reader.damage,
             )  # fmt: skip
+        lane.retired = _is_history(tail)
         self._ship.end(lane, size, reason=tail.finish or ROTATED, exact=exact)
         tail.ending = True
 
@@ -131,6 +132,14 @@ class Endings:
     def _leave(self, tail: Tail, lane: Lane, size: int, *, gap: str, end: str) -> None:
         if size > tail.offset:
             self._ship.gap(lane, tail.offset, size, reason=gap, exact=False)
+        lane.retired = _is_history(tail)
         self._ship.end(lane, max(size, tail.offset), reason=end, exact=False)
         lane.owner = None
         self._leaving.append((lane, tail))
+
+
+def _is_history(tail: Tail) -> bool:
+    """Was it deleted under its own name, and says no time that makes its bytes unique? Then a file
+    with the same bytes is the next run of a program that begins with the same words each time."""
+    deleted = tail.unlinked and tail.finish in (DELETED, REPLACED)
+    return deleted and (tail.plain or not tail.source.uid)

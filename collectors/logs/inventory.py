@@ -40,6 +40,8 @@ class Volumes(Protocol):
     @property
     def settled(self) -> bool: ...
 
+    def sees(self, uid: str) -> bool: ...
+
     def departed(self, uid: str) -> bool: ...
 
     def scan(self) -> list[Listing]: ...
@@ -261,7 +263,8 @@ class Inventory:
                 continue  # continued in this life; or even finished, and deleted since
             source = position.source
             known = here.get((source.uid, source.container))
-            early = bool(source.file) and self._volumes is not None and not self._volumes.settled
+            volumes = self._volumes if source.file else None
+            early = volumes is not None and not volumes.sees(source.uid)
             if known or early or source.path.startswith(hidden):
                 self._owed.append(file_id)
             elif not position.ended:
@@ -277,7 +280,7 @@ class Inventory:
         for file_id, position in list(positions.items()):
             source = position.source
             if position.ended and source.file and self._volumes.departed(source.uid):
-                positions.forget_ended(file_id)
+                positions.forget(file_id)  # those of truncated files as well
 
 
 def _printed(source: Source) -> bool:

@@ -126,7 +126,7 @@ class Positions:
             self._put(file_id, replace(old, size=size))
 
     def ended(self, file_id: int, size: int, *, retired: bool = False) -> None:
-        """`retired`: no file may ever be taken for this one again (it was truncated)."""
+        """`retired`: no file may ever be taken for this one again (truncated, or deleted)."""
         old = self._table[file_id]
         mark = RETIRED if retired else old.mark
         self._put(file_id, replace(old, size=size, mark=mark, ended=True))

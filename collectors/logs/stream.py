@@ -76,7 +76,9 @@ class Stream:
                 other = self.done.pop((entry.dev, entry.ino), None)
                 if other is not None:  # had this inode before, or was shorter
                     self._nameless.add(other.file_id)
-                fresh += self._adopt(entry)
+                for tail in self._adopt(entry):
+                    known[tail.dev, tail.ino] = tail  # two names may be one file
+                    fresh.append(tail)
         self._judge(entries, gone=gone, newer=newer)
         self._prune(entries)
         return fresh

@@ -8,7 +8,7 @@ systems keep time too coarsely to tell a second change apart.
 Results are `Listing`s: all files of one place, grouped by container run, oldest first.
 """
 
-import glob
+import fnmatch
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collectors.config import HostFiles
 
 _COARSE_NS = 1_000_000_000
+_HOST = "host:"  # before a directory as a place, which may be a container's as well
 
 
 class Listing(NamedTuple):
@@ -49,9 +50,10 @@ class Listing(NamedTuple):
 class _Directory:
     """What is remembered of a directory: when it last changed, and whether that is certain."""
 
-    __slots__ = ("children", "mtime_ns", "settled", "watched")
+    __slots__ = ("children", "inode", "mtime_ns", "settled", "watched")
 
     def __init__(self) -> None:
+        self.inode = -1
         self.mtime_ns = -1
         self.settled = False
         self.watched = False
@@ -66,12 +68,15 @@ class Tree:
     ) -> None:
         self._node = node
         self._roots = [os.path.realpath(root) for root in roots]
-        self._hosts = {os.path.realpath(host.glob): host for host in host_files}
+        self._hosts: dict[str, list[tuple[str, HostFiles]]] = {}  # by directory, in their order
+        for host in host_files:
+            directory, pattern = os.path.split(os.path.realpath(host.glob))
+            self._hosts.setdefault(directory, []).append((pattern, host))
         self._watch = watch
         self._known: dict[str, _Directory] = {}
         self._places: dict[str, PodName] = {}  # container and flat pod directories
         self._links: dict[str, set[str]] = {}  # directory of link targets -> places
-        self._host_paths: dict[str, set[str]] = {}
+        self._host_files: dict[str, dict[str, HostFiles]] = {}  # names that are read
         self._ignored: dict[str, int] = {}
         self._unlistable: dict[str, str] = {}
         self._now_ns = 0
@@ -98,7 +103,7 @@ class Tree:
         listings: list[Listing] = []
         for root in self._roots:
             self._look(root, listings, forced=False, level=0)
-        for directory in {os.path.dirname(pattern) for pattern in self._hosts} | set(self._links):
+        for directory in self._hosts.keys() | set(self._links):
             if self._changed(directory, forced=False):
                 self._look_outside(directory, listings)
         return listings
@@ -117,9 +122,8 @@ class Tree:
 
     def _look_outside(self, directory: str, listings: list[Listing]) -> None:
         """A directory outside the kubelet's layout: host files, or where links lead to."""
-        for pattern in self._hosts:
-            if os.path.dirname(pattern) == directory:
-                listings += self._host(pattern)
+        if directory in self._hosts:
+            listings += self._host(directory)
         places = self._links.get(directory, set())
         for place in sorted(places & self._places.keys()):
             listings += self._list(place)
@@ -157,10 +161,14 @@ class Tree:
         known = self._known.get(path)
         if known is None:
             known = self._known[path] = _Directory()
-        if forced or not known.watched:
+        if forced or (known.inode >= 0 and not known.watched):
             known.watched = self._watch.add_directory(path)
         try:
-            mtime_ns = os.stat(path).st_mtime_ns  # noqa: PTH116 - a str path, as everywhere here
+            status = os.stat(path)  # noqa: PTH116 - a str path, as everywhere here
+            if status.st_ino != known.inode:  # at first, or another one has come under its name
+                known.watched = self._watch.add_directory(path)
+                status = os.stat(path)  # noqa: PTH116
+            known.inode, mtime_ns = status.st_ino, status.st_mtime_ns
         except FileNotFoundError:
             mtime_ns = -1
         except OSError:
@@ -182,7 +190,7 @@ class Tree:
         for item in items:
             file = level == 1 and log_file(item.name, flat=True) is not None
             flat = flat or file
-            if (level == 1 or pod_directory(item.name)) and item.is_dir():
+            if (level == 1 or pod_directory(item.name)) and os.path.isdir(item.path):
                 children.add(item.path)
             elif not file:
                 ignored += not is_temporary(item.name)
@@ -283,31 +291,63 @@ class Tree:
             if found is not None:
                 yield from _entry(item.path, found)
 
-    def _host(self, pattern: str) -> list[Listing]:
-        """One place per pattern; every path that matches is a run of its own, with older
-        generations beside it. Directories are watched, not the pattern itself."""
-        host = self._hosts[pattern]
-        directory = os.path.dirname(pattern)
+    def _host(self, directory: str) -> list[Listing]:
+        """One place per directory; every path that a pattern means is a run of its own, with older
+        generations beside it, also while it is renamed and not there anew. Of patterns that mean
+        the same file the first one counts."""
         items = self._scandir(directory)
         if items is None:
             return []
-        matches = {path for path in glob.glob(pattern) if os.path.isfile(path)}
-        names = {os.path.basename(path) for path in matches}
-        seen = self._host_paths.setdefault(pattern, set())
+        read = self._host_files.setdefault(directory, {})
+        matches = {
+            item.name: host
+            for item in items
+            if (host := self._host_of(directory, item.name)) and self._is_own(item.path)
+        }
+        found = {**read, **matches}
+        generations: dict[str, list[Entry]] = {
+            name: [] for name in found if found.keys().isdisjoint(lives(name))
+        }
+        for item in items:
+            for live in generations.keys() & {item.name, *lives(item.name)}:
+                if (name := sibling(item.name, live)) is not None:
+                    generations[live] += _entry(item.path, name)
         runs: dict[Source, list[Entry]] = {}
-        for path in sorted(matches | seen):
-            source = Source(self._node, "", "", "", host.container, 0, shown(path))
-            live = os.path.basename(path)
-            if not names.isdisjoint(lives(live)):
-                continue  # an older generation of another match
-            seen.add(path)
-            entries = runs.setdefault(source, [])
-            for item in items:
-                name = sibling(item.name, live)
-                if name is not None:
-                    entries += _entry(item.path, name)
-            entries.sort(key=lambda entry: (entry.order, entry.kind))
-        return [Listing(pattern, runs, gone=False)]
+        read.clear()
+        for live, entries in sorted(generations.items()):
+            if entries:
+                read[live] = host = found[live]
+                entries.sort(key=lambda entry: (entry.order, entry.kind))
+                path = shown(os.path.join(directory, live))
+                runs[Source(self._node, "", "", "", host.container, 0, path)] = entries
+        return [Listing(f"{_HOST}{directory}", runs, gone=False)]
+
+    def _host_of(self, directory: str, name: str) -> "HostFiles | None":
+        """Which pattern means it; as in a shell, no wildcard means a dot at the beginning."""
+        for pattern, host in self._hosts.get(directory, ()):
+            dotted = name.startswith(".") and not pattern.startswith(".")
+            if not dotted and fnmatch.fnmatchcase(name, pattern):
+                return host
+        return None
+
+    def _is_own(self, path: str) -> bool:
+        """Is it a file, and not a link to one that is read anyway?"""
+        if not os.path.isfile(path):
+            return False
+        if not os.path.islink(path):  # noqa: PTH114
+            return True
+        try:
+            target = os.path.join(os.path.dirname(path), os.readlink(path))  # noqa: PTH115
+        except OSError:
+            return False  # another one since
+        return not any(map(self._is_read, (os.path.realpath(path), os.path.normpath(target))))
+
+    def _is_read(self, path: str) -> bool:
+        """/var/log/containers has links to containers' logs, for one."""
+        directory, name = os.path.split(path)
+        _, pod, container = self._levels(directory)
+        printed = (pod or container) and log_file(name, flat=pod) is not None
+        return printed or self._host_of(directory, name) is not None
 
 
 def _entry(path: str, name: FileName) -> Iterator[Entry]:

@@ -38,8 +38,9 @@ class Watch:
         self._telemetry = telemetry
         self._enabled = enabled
         self._inotify: Any = None
-        self._directories: dict[int, str] = {}
-        self._files: dict[int, Hashable] = {}
+        # A watch is of an inode: directories that links lead to, or files, may be one by two names.
+        self._directories: dict[int, set[str]] = {}
+        self._files: dict[int, set[Hashable]] = {}
         self._complained = False
 
     @property
@@ -69,7 +70,7 @@ class Watch:
         wd = self._add(path, _NAMES)
         if wd is None:
             return False
-        self._directories[wd] = path
+        self._directories.setdefault(wd, set()).add(path)
         return True
 
     def arm(self, fd: int, token: Hashable) -> bool:
@@ -77,7 +78,7 @@ class Watch:
         wd = self._add(f"/proc/self/fd/{fd}", _MODIFY | _ONESHOT)
         if wd is None:
             return False
-        self._files[wd] = token
+        self._files.setdefault(wd, set()).add(token)
         return True
 
     def changes(self) -> Changes:
@@ -90,15 +91,15 @@ class Watch:
                 overflow = True
             elif event.mask & _IGNORED:
                 self._files.pop(event.wd, None)
-                if (lost := self._directories.pop(event.wd, None)) is not None:
-                    directories.add(lost)  # gone, or replaced by one of the same name
+                # Gone, or replaced by one of the same name.
+                directories |= self._directories.pop(event.wd, set())
             elif event.wd in self._files:
-                files.append(self._files.pop(event.wd))
+                files += self._files.pop(event.wd)
             elif event.wd in self._directories:
-                directories.add(self._directories[event.wd])
+                directories |= self._directories[event.wd]
         if overflow:
-            directories.update(self._directories.values())
-            files.extend(self._files.values())
+            directories.update(*self._directories.values())
+            files += [token for tokens in self._files.values() for token in tokens]
             self._files.clear()
         return Changes(directories, files, overflow)
 

@@ -5,7 +5,8 @@ read every file of the node."""
 import os
 import stat
 from collections.abc import Sequence
-from errno import EINVAL
+from contextlib import suppress
+from errno import EINVAL, ELOOP, ENOENT, ENOTDIR
 from itertools import islice
 
 MOST_NAMES = 10_000  # of a directory that are looked at
@@ -28,15 +29,23 @@ def open_directory(root: str, parts: Sequence[str]) -> int:
     return found
 
 
-def files_in(directory: int) -> dict[str, os.stat_result]:
-    """Regular files of an open directory; neither links nor anything else."""
+def files_in(directory: int) -> tuple[dict[str, os.stat_result], bool]:
+    """Regular files of an open directory, neither links nor anything else; whether all names were
+    looked at."""
     found = {}
     with os.scandir(directory) as items:
         for item in islice(items, MOST_NAMES):
-            status = item.stat(follow_symlinks=False)
-            if stat.S_ISREG(status.st_mode):
-                found[item.name] = status
-    return found
+            with suppress(FileNotFoundError):  # gone since it was listed
+                status = item.stat(follow_symlinks=False)
+                if stat.S_ISREG(status.st_mode):
+                    found[item.name] = status
+        return found, next(items, None) is None
+
+
+def nowhere(error: OSError) -> bool:
+    """Is a directory surely not there (any more)? What cannot be opened for another reason (no
+    descriptor left, no right, a broken disk) may be."""
+    return error.errno in (ENOENT, ENOTDIR, ELOOP)
 
 
 def directories_in(root: str, parts: Sequence[str]) -> list[str]:

@@ -17,7 +17,7 @@ from collectors.logs.layout import Entry, FileName, Kind, lives, shown, sibling
 from collectors.logs.tail import Opener
 from collectors.logs.tree import Listing
 from collectors.logs.watch import Watch
-from collectors.volumes.beneath import MOST_NAMES, files_in, open_directory, open_file
+from collectors.volumes.beneath import MOST_NAMES, files_in, nowhere, open_directory, open_file
 from collectors.volumes.feed import WishFeed
 from collectors.volumes.search import Look, reason
 from collectors.volumes.targets import Search, Target, View, searches, targets
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collectors.volumes.config import VolumesConfig
 
 _A_SWEEP = 400  # directories that one sweep may look at; for more, the next ones look at none
+_COMPRESSED = (".gz", ".zip", ".zst", ".bz2", ".xz")
 
 
 @runtime_checkable
@@ -65,18 +66,22 @@ class VolumeFiles:
         self._searches: list[Search] = []
         self._targets: dict[str, Target] = {}  # by their places
         self._live: dict[str, dict[str, Source]] = {}  # place -> names that are read, and as whose
-        self._watched: set[str] = set()
+        self._watched: dict[str, tuple[int, int]] = {}  # paths, and what was there
         self._told: set[tuple[str, str, str]] = set()
         self._uids: set[str] = set()
+        self._blind: set[str] = set()  # uids of pods of which not all directories could be listed
         self._scans = 0
         self._entered = 0  # directories, by the last look
         self._rest = 0  # sweeps that will look at nothing
 
     @property
     def settled(self) -> bool:
-        """Wishes and pods are known, and everything was looked at twice since: a file that is not
-        here is nowhere."""
+        """Wishes and pods are known, and everything was looked at twice since."""
         return self._scans >= 2
+
+    def sees(self, uid: str) -> bool:
+        """Is a file of this pod that is not here nowhere?"""
+        return self.settled and uid not in self._blind
 
     def departed(self, uid: str) -> bool:
         """Is a pod not known any more? Then no new file of it will come."""
@@ -89,6 +94,7 @@ class VolumeFiles:
         if self._rest > 0 and not learned:
             self._rest -= 1
             return []
+        self._blind.clear()
         gone = self._retarget() if learned or any(one.globs for one in self._searches) else []
         self._scans += known
         self._rest = (self._entered + len(self._targets)) // _A_SWEEP
@@ -97,6 +103,8 @@ class VolumeFiles:
     def touched(self, directories: Iterable[str]) -> list[Listing]:
         """Where inotify saw a name come or go."""
         named = set(directories)
+        for path in named:  # it may be another one, with the number of the one before
+            self._watched.pop(path, None)
         return self._list([one for one in self._targets.values() if one.path in named])
 
     def _retarget(self) -> list[Listing]:
@@ -105,7 +113,13 @@ class VolumeFiles:
         found = targets(look.places(self._searches))
         self._entered = look.entered
         before, self._targets = self._targets, {one.place: one for one in found}
-        self._watched &= {one.path for one in found}
+        self._blind.update(look.closed.values())
+        hidden = tuple(f"{path}/" for path in look.closed)
+        for place in before.keys() - self._targets.keys():
+            if before[place].path.startswith(hidden):
+                self._targets[place] = before[place]
+        kept = {one.path for one in self._targets.values()}
+        self._watched = {path: what for path, what in self._watched.items() if path in kept}
         return [
             Listing(place, {}, gone=True)
             for place in before.keys() - self._targets.keys()
@@ -139,10 +153,12 @@ class VolumeFiles:
         try:
             names = self._names(target)
         except OSError as error:
-            self._watched.discard(target.path)
+            self._watched.pop(target.path, None)
             if not isinstance(error, FileNotFoundError):
                 self._unread(target.views[0], reason(error))
-            if self._live.pop(target.place, None) is not None:
+            if not nowhere(error):
+                self._blind.update(view.uid for view in target.views)
+            elif self._live.pop(target.place, None) is not None:
                 yield Listing(target.place, {}, gone=True)
             return
         known = self._live.setdefault(target.place, {})
@@ -166,11 +182,16 @@ class VolumeFiles:
     def _names(self, target: Target) -> dict[str, os.stat_result]:
         directory = open_directory(target.root, target.parts)
         try:
-            if target.path not in self._watched and self._watch.add_directory(target.path):
-                self._watched.add(target.path)
-            return files_in(directory)
+            status = os.fstat(directory)
+            what = status.st_dev, status.st_ino  # another one may have come under its name
+            if self._watched.get(target.path) != what and self._watch.add_directory(target.path):
+                self._watched[target.path] = what
+            names, all_of_them = files_in(directory)
         finally:
             os.close(directory)
+        if not all_of_them:
+            self._unread(target.views[0], f"more than {MOST_NAMES} names in the directory")
+        return names
 
     def _chosen(
         self,
@@ -185,10 +206,16 @@ class VolumeFiles:
         for name, source in list(known.items()):
             if source not in self._sources(target, name):
                 files[known.pop(name).uid] -= 1
-        matching = {name: whose[0] for name in names if (whose := self._sources(target, name))}
+        matching = {
+            name: whose[0]
+            for name in names
+            if not name.endswith(_COMPRESSED) and (whose := self._sources(target, name))
+        }
         written = matching.keys() | known.keys()
         older = {name for name in matching if not written.isdisjoint(lives(name))}
-        chosen = {name: known[name] for name in sorted(known.keys() - older)}
+        for name in known.keys() & older:
+            files[known.pop(name).uid] -= 1
+        chosen = {name: known[name] for name in sorted(known)}
         for name in sorted(matching.keys() - older - known.keys()):
             source = matching[name]
             if files[source.uid] < self._config.max_files:

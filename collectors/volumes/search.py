@@ -3,7 +3,7 @@
 import posixpath
 from collections.abc import Callable, Iterable, Iterator
 
-from collectors.volumes.beneath import directories_in
+from collectors.volumes.beneath import directories_in, nowhere
 from collectors.volumes.targets import Search, View
 from pipeline.logconfig.paths import DEEPEST, done, enter
 
@@ -14,10 +14,12 @@ Place = tuple[Search, tuple[str, ...], str]
 
 
 class Look:
-    """One look at the node. `tell` hears what was left out. `entered` counts directories."""
+    """One look at the node. `tell` hears what was left out. `entered` counts directories; in
+    `closed` are those of which nobody knows what is below, with their pods' uids."""
 
     def __init__(self, tell: Callable[[View, str], None]) -> None:
         self.entered = 0
+        self.closed: dict[str, str] = {}
         self._tell = tell
 
     def places(self, searches: Iterable[Search]) -> Iterator[Place]:
@@ -50,10 +52,11 @@ class Look:
     def _inner(self, search: Search, parts: tuple[str, ...]) -> list[str]:
         try:
             return directories_in(search.root, parts)
-        except FileNotFoundError:
-            return []
         except OSError as error:
-            self._tell(search.view, reason(error))
+            if not isinstance(error, FileNotFoundError):
+                self._tell(search.view, reason(error))
+            if not nowhere(error):
+                self.closed[posixpath.join(search.root, *parts)] = search.view.uid
             return []
 
 

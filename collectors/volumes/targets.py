@@ -8,7 +8,7 @@ from typing import NamedTuple
 from collectors.volumes.wish import FileWish
 from pipeline.contract.record import VOLUME, PodVersion
 from pipeline.logconfig.aliyun_streams import own_files
-from pipeline.logconfig.paths import places_of
+from pipeline.logconfig.paths import Below, places_of
 
 # Of what the kubelet makes directories: a uid, the name of a volume.
 _SAFE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
@@ -77,7 +77,7 @@ def searches(
         for container, mounted in pod.mounts.items():
             for path in _wished(wishes, pod, container):
                 for below in places_of(path, mounted):  # none: another container's path
-                    where = _node_path(pod.uid, below.place, kubelet_pods, host_paths)
+                    where = _node_path(pod.uid, below, kubelet_pods, host_paths)
                     if isinstance(where, str):
                         refused[Refused(f"{pod.namespace}/{pod.name}", path, where)] = None
                         continue
@@ -107,9 +107,12 @@ def _wished(wishes: Iterable[FileWish], pod: PodVersion, container: str) -> Iter
 
 
 def _node_path(
-    uid: str, place: str, kubelet_pods: str, host_paths: Sequence[str]
+    uid: str, below: Below, kubelet_pods: str, host_paths: Sequence[str]
 ) -> tuple[str, tuple[str, ...]] | str:
     """(root, parts) of a directory in a volume, or why not."""
+    place = below.place
+    if not (_is_path(place) and _is_path(below.at)):
+        return "a volume's path has characters that no path has"
     parts = tuple(part for part in place.split("/") if part)
     if ".." in parts or "." in parts:
         return "a volume's path has . or .."
@@ -122,3 +125,8 @@ def _node_path(
         if parts[: len(trusted)] == trusted:
             return root, parts[len(trusted) :]
     return f"hostPath {place} is not below any of volumes.host_paths"
+
+
+def _is_path(text: str) -> bool:
+    """Whoever wrote the pod may have written anything as a subPath."""
+    return "\0" not in text and not any("\ud800" <= one <= "\udfff" for one in text)

@@ -10,7 +10,7 @@ import difflib
 import os
 import re
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin
 
@@ -51,6 +51,8 @@ def load(
         _from_environment(model, service, os.environ if environment is None else environment),
     )
     _merge(values, overrides or {})
+    for key in _with_nul(values):
+        raise UsageError(f"{where}: `{key}`: no setting holds a NUL character")
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -69,6 +71,15 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise UsageError(f"{path}: expected `key: value` lines, found {type(document).__name__}")
     return document
+
+
+def _with_nul(value: Any, key: str = "") -> Iterator[str]:
+    """Keys of such texts. Every call of the system refuses them, and few expect that."""
+    if isinstance(value, str) and "\0" in value:
+        yield key
+    pairs = value.items() if isinstance(value, Mapping) else ()
+    for name, inner in enumerate(value) if isinstance(value, list | tuple) else pairs:
+        yield from _with_nul(inner, f"{key}.{name}" if key else str(name))
 
 
 def _merge(into: dict[str, Any], other: Mapping[str, Any]) -> None:

@@ -35,6 +35,9 @@ def test_defaults_are_promises() -> None:
         ("root: [/x]", "unknown key `root`; did you mean `roots`?"),
         ("reading: {sweep_s: 60}", "`reading.sweep_s`: Input should be less than or equal to 5"),
         ("host_files: [{glob: /x, container: 'a b'}]", "`host_files.0.container`"),
+        ("host_files: [{glob: /var/*/x.log, container: a}]", "wildcards in its last part only"),
+        ("host_files: [{glob: /var/log/, container: a}]", "wildcards in its last part only"),
+        ('roots: ["/a\\0b"]', "`roots.0`: no setting holds a NUL character"),
         ("limits: {held_byte: 1}", "unknown key `limits.held_byte`; did you mean `held_bytes`?"),
     ],
 )

@@ -1,8 +1,11 @@
 """A node whose pods write files into their volumes; wishes and pods are told by hand."""
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from collectors.volumes.feed import WishFeed
 from collectors.volumes.files import VolumeFiles
@@ -26,6 +29,18 @@ def wished(*files: str, generation: int = 1, **spec: Any) -> ConfigVersion:
         "spec": {"files": list(files), **spec},
     }
     return ConfigVersion("c1", generation, 0, object=thing)
+
+
+def refuse(patch: pytest.MonkeyPatch, code: int, name: str) -> None:
+    """Opening what is called that fails."""
+    opened = os.open
+
+    def refusing(path: Any, *args: Any, **kwargs: Any) -> int:
+        if path == name:
+            raise OSError(code, os.strerror(code), path)
+        return opened(path, *args, **kwargs)
+
+    patch.setattr("collectors.volumes.beneath.os.open", refusing)
 
 
 @dataclass

@@ -1,6 +1,11 @@
 """Files in volumes: what is read, as whose, and what is not whoever wishes it."""
 
+import errno
+import gzip
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,9 +13,10 @@ from typing import Any
 import pytest
 import yaml
 
+from collectors.volumes import beneath
 from pipeline.contract.configs import ConfigVersion
 from pipeline.contract.record import PLAIN, FileOpen
-from tests.collectors.volumes.rig import POD, VolumeRig, pod, wished
+from tests.collectors.volumes.rig import POD, VolumeRig, pod, refuse, wished
 
 PATH = "volume:/logs/app.log"
 
@@ -252,3 +258,160 @@ def test_two_containers_that_see_a_volume_are_one(rig: VolumeRig) -> None:
     with rig.started():
         rig.run(6)
         assert rig.only().events[0].source.container == "main"
+
+
+@pytest.mark.parametrize("below", ["a\0b", "\ud800", "x" * 300])
+def test_a_sub_path_that_is_none_is_told(rig: VolumeRig, below: str) -> None:
+    """The API server takes any text there, and the kubelet's list has it."""
+    rig.known.pods = [pod(logs=f"logs/{below}")]
+    rig.feed.learn(wished("/logs/*.log", "/logs/*/app.log", generation=2))
+    with rig.started():
+        rig.run(12)
+        assert rig.read() == {}
+        assert rig.unread()
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EMFILE, errno.EIO])
+def test_a_directory_that_cannot_be_opened_is_not_gone(
+    rig: VolumeRig, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """Its files are held, so that what is deleted meanwhile is read; in the next life, too."""
+    written = rig.write("app.log", "one\n")
+    with rig.started():
+        rig.run(6)
+        with monkeypatch.context() as patch:
+            refuse(patch, code, "logs")
+            rig.run(30)
+            written += rig.write("app.log", "two\n")
+            (rig.volume / "app.log").unlink()
+            rig.run(30)
+        assert rig.read() == {PATH: [written]}
+        assert not rig.only().ends
+        rig.run(30)
+        assert [end.reason for end in rig.only().ends] == ["deleted"]
+
+
+def test_what_cannot_be_opened_at_the_start_is_not_missing(
+    rig: VolumeRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = rig.write("app.log", "one\n")
+    with rig.started():
+        rig.run(6)
+    written += rig.write("app.log", "two\n")
+    with rig.started():
+        with monkeypatch.context() as patch:
+            refuse(patch, errno.EIO, "logs")
+            rig.run(30)
+        rig.run(12)
+        assert rig.read() == {PATH: [written]}
+        assert not rig.only().ends
+
+
+def test_a_file_that_vanishes_while_its_directory_is_listed(
+    rig: VolumeRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is told to be gone but that file."""
+    written = rig.write("app.log", "one\n")
+    for name in ("0", "z"):
+        rig.write(name, "")
+    look = os.scandir
+
+    @contextmanager
+    def vanishing(directory: int | str) -> Iterator[Iterator[Any]]:
+        with look(directory) as items:
+            found = list(items)
+        for name in ("0", "z") if isinstance(directory, int) else ():
+            (rig.volume / name).unlink(missing_ok=True)
+        yield iter(found)
+
+    monkeypatch.setattr("collectors.volumes.beneath.os.scandir", vanishing)
+    with rig.started():
+        rig.step()
+        assert rig.read() == {PATH: [written]}
+
+
+@pytest.mark.parametrize("renamed", [True, False])
+def test_a_directory_of_the_same_name_is_watched(rig: VolumeRig, renamed: bool) -> None:
+    rig.feed.learn(wished("/logs/run/app.log", generation=2))
+    rig.write("run/app.log", "one\n")
+    with rig.started():
+        rig.run(6)
+        if renamed:
+            (rig.volume / "run").rename(rig.volume / "before")
+        else:
+            shutil.rmtree(rig.volume / "run")
+        rig.write("run/app.log", "two\n")
+        rig.run(6)
+        (rig.volume / "run" / "app.log").rename(rig.volume / "run" / "app.log.1")
+        three = rig.write("run/app.log", "three\n")
+        rig.run(1)
+        assert three in rig.read()["volume:/logs/run/app.log"]
+
+
+def test_what_became_an_older_generation_counts_no_more(tmp_path: Path) -> None:
+    rig = VolumeRig(tmp_path, max_files=1)
+    rig.feed.learn(wished("/logs/app*"))
+    rig.write("app.log.1", "old\n")
+    with rig.started():
+        rig.run(6)
+        new = rig.write("app.log", "new\n")
+        rig.run(20)
+        assert rig.read()[PATH][-1] == new
+
+
+@pytest.mark.parametrize("name", ["app-2026-11-25-1.log.gz", "app.log.1.gz", "x.zip"])
+def test_what_is_compressed_is_no_text(rig: VolumeRig, name: str) -> None:
+    """Also where nothing says which file it is a generation of."""
+    rig.feed.learn(wished("/logs/*", generation=2))
+    (rig.volume / name).write_bytes(gzip.compress(b"one\n") + b"\n")
+    with rig.started():
+        rig.run(6)
+        assert rig.read() == {}
+
+
+def test_the_next_file_of_the_same_bytes_is_another_one(rig: VolumeRig) -> None:
+    with rig.started():
+        for number in range(1, 4):
+            written = rig.write("app.log", "begins\nends\n")
+            rig.run(20)
+            assert rig.read() == {PATH: [written] * number}
+            (rig.volume / "app.log").unlink()
+            rig.run(20)
+
+
+def test_ids_of_truncated_files_go_with_their_pod(rig: VolumeRig) -> None:
+    with rig.started():
+        for number in range(3):
+            rig.write("app.log", f"line {number}\n" * 5)
+            rig.run(6)
+            os.truncate(rig.volume / "app.log", 0)
+            rig.run(6)
+        assert len(list(rig.positions.items())) == 3
+        rig.known.pods, rig.known.listed = [], 2
+        rig.run(30)
+        assert not list(rig.positions.items())
+
+
+def test_a_directory_of_too_many_names_is_told(
+    rig: VolumeRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(beneath, "MOST_NAMES", 5)
+    for number in range(5):
+        rig.write(f"{number}.log", "line\n")
+    with rig.started():
+        rig.run(6)
+        assert (len(rig.read()), rig.unread()) == (5, [])
+        rig.write("6.log", "line\n")
+        rig.run(6)
+        assert "names in the directory" in rig.unread()[0]
+
+
+def test_a_file_with_two_names_wakes_both(rig: VolumeRig) -> None:
+    """Once quiet, they are left to inotify, which knows inodes and no names."""
+    rig.write("a.log", "one\n")
+    (rig.volume / "b.log").hardlink_to(rig.volume / "a.log")
+    with rig.started():
+        rig.run(21.1)  # just after a sweep
+        rig.write("a.log", "two\n")
+        rig.run(0.8)
+        assert list(rig.read().values()) == [[b"one\ntwo\n"]] * 2

@@ -1,5 +1,6 @@
 """Files that several patterns mean, and directories that wildcards mean."""
 
+import errno
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from collectors.volumes import search
-from tests.collectors.volumes.rig import VolumeRig, pod, wished
+from tests.collectors.volumes.rig import VolumeRig, pod, refuse, wished
 
 PATH = "volume:/logs/app.log"
 
@@ -218,6 +219,27 @@ def test_what_cannot_be_entered_is_told(
         node.run(6)
         assert node.read() == {"volume:/logs/a/app.log": [written]}
         assert "Permission denied" in node.unread()[0]
+
+
+@pytest.mark.parametrize("pattern", ["/logs/*/app.log", "/logs/**/app.log"])
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EMFILE, errno.EIO])
+@pytest.mark.parametrize("name", ["logs", "a"])
+def test_what_was_found_stays_while_nobody_can_look(
+    rig: Callable[..., VolumeRig], monkeypatch: pytest.MonkeyPatch, pattern: str, code: int,
+    name: str,
+) -> None:  # fmt: skip
+    node = rig(pattern)
+    written = node.write("a/app.log", "one\n")
+    with node.started():
+        node.run(6)
+        with monkeypatch.context() as patch:
+            refuse(patch, code, name)
+            node.run(30)
+            written += node.write("a/app.log", "two\n")
+            node.run(6)
+        node.run(12)
+        assert node.read() == {"volume:/logs/a/app.log": [written]}
+        assert not node.only().ends
 
 
 def test_names_are_any_bytes_and_shown_as_text(rig: Callable[..., VolumeRig]) -> None:
