@@ -17,7 +17,14 @@ from collectors.logs.layout import Entry, FileName, Kind, lives, shown, sibling
 from collectors.logs.tail import Opener
 from collectors.logs.tree import Listing
 from collectors.logs.watch import Watch
-from collectors.volumes.beneath import MOST_NAMES, files_in, nowhere, open_directory, open_file
+from collectors.volumes.beneath import (
+    MOST_FILES,
+    MOST_NAMES,
+    files_in,
+    nowhere,
+    open_directory,
+    open_file,
+)
 from collectors.volumes.feed import WishFeed
 from collectors.volumes.search import places, reason
 from collectors.volumes.targets import Search, Target, View, searches, targets
@@ -103,10 +110,10 @@ class VolumeFiles:
         """Places that are wished no more, or gone; what is open there is read to its end."""
         if not self._learned() and not any(one.globs for one in self._searches):
             return []
-        closed: dict[str, str] = {}
+        closed: dict[str, set[str]] = {}
         found = targets(places(self._searches, self._unread, closed))
         before, self._targets = self._targets, {one.place: one for one in found}
-        self._blind.update(closed.values())
+        self._blind.update(*closed.values())
         hidden = tuple(f"{path}/" for path in closed)
         for place in before.keys() - self._targets.keys():
             if before[place].path.startswith(hidden):
@@ -139,10 +146,17 @@ class VolumeFiles:
 
     def _list(self, wanted: Iterable[Target]) -> list[Listing]:
         files = Counter(one.uid for names in self._live.values() for one in names.values())
-        return [listing for one in wanted for listing in self._listing(one, files)]
+        looked: Counter[str] = Counter()
+        return [listing for one in wanted for listing in self._listing(one, files, looked)]
 
-    def _listing(self, target: Target, files: Counter[str]) -> Iterator[Listing]:
+    def _listing(
+        self, target: Target, files: Counter[str], looked: Counter[str]
+    ) -> Iterator[Listing]:
         """Nothing for a directory that was never there."""
+        uid = target.views[0].uid
+        if looked[uid] > MOST_FILES:
+            self._blind.add(uid)
+            return self._unread(target.views[0], f"more than {MOST_FILES} files before this one")
         try:
             names = self._names(target)
         except OSError as error:
@@ -154,6 +168,7 @@ class VolumeFiles:
             elif self._live.pop(target.place, None) is not None:
                 yield Listing(target.place, {}, gone=True)
             return
+        looked[uid] += len(names)
         known = self._live.setdefault(target.place, {})
         runs = {}
         chosen = self._chosen(target, names, known, files)
