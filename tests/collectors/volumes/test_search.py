@@ -172,7 +172,7 @@ def test_it_is_bounded_and_what_is_left_is_told(
 def test_all_paths_of_a_pod_are_bounded_together(
     rig: Callable[..., VolumeRig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A pod may name any number of paths in its variables, and one thread looks for them all."""
+    """A pod may name hundreds of paths in its variables, and one thread looks for them all."""
     monkeypatch.setattr(search, "MOST_OF_A_POD", 40)
     looked = Counter[str]()
 
