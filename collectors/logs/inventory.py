@@ -210,7 +210,7 @@ class Inventory:
         self._endings.give_up_held(self.streams(), self._config.limits.held_bytes)
         self._drop_gone()
         self._forecast.publish({stream.source for stream in self.streams()})
-        if self._sweeps >= 2 and self._owed and not self._tree.unreadable_roots():
+        if self._sweeps >= 2 and self._owed:
             self._settle_owed()
         self._forget_departed()
         self._complain()
@@ -256,6 +256,7 @@ class Inventory:
             here[key] = here.get(key, False) or stream.unsure
             ids.update(done.file_id for done in stream.done.values())
         hidden = tuple(f"{path}/" for path in self._tree.unlistable())
+        no_root = bool(self._tree.unreadable_roots())  # what containers print may be in it
         owed, self._owed = self._owed, []
         for file_id in owed:
             position = self._registry.positions.get(file_id)
@@ -265,6 +266,7 @@ class Inventory:
             known = here.get((source.uid, source.container))
             volumes = self._volumes if source.file else None
             early = volumes is not None and not volumes.sees(source.uid)
+            early = early or (no_root and _printed(source))
             if known or early or source.path.startswith(hidden):
                 self._owed.append(file_id)
             elif not position.ended:

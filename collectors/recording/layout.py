@@ -17,12 +17,13 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from collectors.recording.shape import complaint
 from pipeline.base.errors import UsageError
 from pipeline.contract.documents import read_json
 
+_LAST_S = 253_402_300_799  # of the year 9999
 WATCH, KUBELET = "watch-", "kubelet-"
 
 
@@ -56,26 +57,24 @@ class Recording:
         file = self._file(f"{name}.jsonl")
         if file is None:
             return
-        with _opened(file) as lines:
-            for number, line in enumerate(_read(file, lines), 1):
-                if not line.strip():
-                    continue
-                try:
-                    row = read_json(line)
-                except ValueError as error:
-                    raise UsageError(f"{file}:{number}: not JSON: {error}") from None
-                wrong = complaint(name, row)
-                if wrong:
-                    raise UsageError(f"{file}:{number}: {wrong}")
-                yield row
+        for number, line in enumerate(_lines(file), 1):
+            if not line.strip():
+                continue
+            try:
+                row = read_json(line)
+            except ValueError as error:
+                raise UsageError(f"{file}:{number}: not JSON: {error}") from None
+            wrong = complaint(name, row)
+            if wrong:
+                raise UsageError(f"{file}:{number}: {wrong}")
+            yield row
 
     def log(self, program: str) -> Iterator[bytes]:
         """Lines of PROGRAM.log[.gz]."""
         file = self._file(f"{program}.log")
         if file is not None:
-            with _opened(file) as lines:
-                for line in _read(file, lines):
-                    yield line.rstrip(b"\n")
+            for line in _lines(file):
+                yield line.rstrip(b"\n")
 
     def programs(self) -> list[str]:
         names = {p.name.removesuffix(".gz") for p in self.path.iterdir()}
@@ -88,7 +87,7 @@ class Recording:
 
     def _file(self, name: str) -> Path | None:
         for candidate in (self.path / name, self.path / f"{name}.gz"):
-            if candidate.exists():
+            if candidate.is_file():
                 return candidate
         return None
 
@@ -107,17 +106,16 @@ def open_recording(path: Path) -> Recording:
     try:
         start, end = float(index["start"]), float(index["end"])
     except (KeyError, TypeError, ValueError):
-        raise UsageError(f"{file}: `start` and `end` must be Unix seconds") from None
+        start, end = 1, 0
+    if not 0 <= start <= end <= _LAST_S:
+        raise UsageError(f"{file}: `start` and `end` must be Unix seconds, in this order")
     return Recording(path, str(index.get("node") or "node"), start, end, index)
 
 
-def _opened(file: Path) -> gzip.GzipFile | IO[bytes]:
-    return gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb")
-
-
-def _read(file: Path, lines: gzip.GzipFile | IO[bytes]) -> Iterator[bytes]:
-    """A damaged archive is said with its name."""
+def _lines(file: Path) -> Iterator[bytes]:
+    """A damaged archive is said with its name, and so is what may not be read."""
     try:
-        yield from lines
+        with gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb") as lines:
+            yield from lines
     except (OSError, EOFError, zlib.error) as error:
-        raise UsageError(f"{file}: damaged: {error}") from None
+        raise UsageError(f"{file}: damaged, or not to be read: {error}") from None

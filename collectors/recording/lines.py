@@ -54,4 +54,4 @@ def line_time(text: bytes, start: float) -> int:
             return 0
         return int(when.timestamp() * 1000)
     found = _LOGFMT.search(text[:200])
-    return unix_ms(_NANOS.sub(r".\1", found.group(1).decode())) if found else 0
+    return unix_ms(_NANOS.sub(r".\1", found.group(1).decode("ascii", "replace"))) if found else 0

@@ -10,6 +10,7 @@ from errno import EINVAL, ELOOP, ENOENT, ENOTDIR
 from itertools import islice
 
 MOST_NAMES = 10_000  # of a directory that are looked at
+MOST_FILES = 100_000  # … and of all directories of a pod
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO does not block
 
@@ -35,6 +36,8 @@ def files_in(directory: int) -> tuple[dict[str, os.stat_result], bool]:
     found = {}
     with os.scandir(directory) as items:
         for item in islice(items, MOST_NAMES):
+            if not item.is_file(follow_symlinks=False):  # asks nobody, as a rule
+                continue
             with suppress(FileNotFoundError):  # gone since it was listed
                 status = item.stat(follow_symlinks=False)
                 if stat.S_ISREG(status.st_mode):

@@ -17,7 +17,14 @@ from collectors.logs.layout import Entry, FileName, Kind, lives, shown, sibling
 from collectors.logs.tail import Opener
 from collectors.logs.tree import Listing
 from collectors.logs.watch import Watch
-from collectors.volumes.beneath import MOST_NAMES, files_in, nowhere, open_directory, open_file
+from collectors.volumes.beneath import (
+    MOST_FILES,
+    MOST_NAMES,
+    files_in,
+    nowhere,
+    open_directory,
+    open_file,
+)
 from collectors.volumes.feed import WishFeed
 from collectors.volumes.search import Look, reason
 from collectors.volumes.targets import Search, Target, View, searches, targets
@@ -113,7 +120,7 @@ class VolumeFiles:
         found = targets(look.places(self._searches))
         self._entered = look.entered
         before, self._targets = self._targets, {one.place: one for one in found}
-        self._blind.update(look.closed.values())
+        self._blind.update(*look.closed.values())
         hidden = tuple(f"{path}/" for path in look.closed)
         for place in before.keys() - self._targets.keys():
             if before[place].path.startswith(hidden):
@@ -146,10 +153,17 @@ class VolumeFiles:
 
     def _list(self, wanted: Iterable[Target]) -> list[Listing]:
         files = Counter(one.uid for names in self._live.values() for one in names.values())
-        return [listing for one in wanted for listing in self._listing(one, files)]
+        looked: Counter[str] = Counter()
+        return [listing for one in wanted for listing in self._listing(one, files, looked)]
 
-    def _listing(self, target: Target, files: Counter[str]) -> Iterator[Listing]:
+    def _listing(
+        self, target: Target, files: Counter[str], looked: Counter[str]
+    ) -> Iterator[Listing]:
         """Nothing for a directory that was never there."""
+        uid = target.views[0].uid
+        if looked[uid] > MOST_FILES:
+            self._blind.add(uid)
+            return self._unread(target.views[0], f"more than {MOST_FILES} files before this one")
         try:
             names = self._names(target)
         except OSError as error:
@@ -161,6 +175,7 @@ class VolumeFiles:
             elif self._live.pop(target.place, None) is not None:
                 yield Listing(target.place, {}, gone=True)
             return
+        looked[uid] += len(names)
         known = self._live.setdefault(target.place, {})
         runs = {}
         chosen = self._chosen(target, names, known, files)

@@ -82,11 +82,21 @@ def mounts(spec: Mapping[str, Any]) -> list[tuple[str, dict[str, str]]]:
             for mount in container.get("volumeMounts") or ():
                 place, below = places.get(str(mount["name"])), str(mount.get("subPath") or "")
                 if place is not None and not mount.get("subPathExpr"):
-                    where = f"{place.rstrip('/')}/{below}" if below else place
-                    seen[str(mount["mountPath"]).rstrip("/") or "/"] = where
+                    seen[_mounted_at(str(mount["mountPath"]))] = _beneath(place, below)
             if seen:
                 found.append((str(container["name"]), seen))
     return found
+
+
+def _mounted_at(path: str) -> str:
+    """As the kubelet and the runtime take it: `logs` is /logs."""
+    return posixpath.normpath("/" + path.lstrip("/"))
+
+
+def _beneath(place: str, sub_path: str) -> str:
+    """A `..` stays, to be refused."""
+    inner = "/".join(part for part in sub_path.split("/") if part not in ("", "."))
+    return f"{place.rstrip('/')}/{inner}" if inner else place
 
 
 def places_of(pattern: str, mounted: Mapping[str, str]) -> list[Below]:

@@ -215,6 +215,28 @@ def test_a_file_that_begins_as_a_deleted_one_goes_on_in_a_second_life(
                                  ("job", "job.log", b"begins\nof the second\n")]  # fmt: skip
 
 
+def test_a_root_that_is_not_there_hides_no_loss_of_host_files(
+    rig: Rig, node: Callable[..., Path], tmp_path: Path
+) -> None:
+    log = node(app="*.log") / "app.log"
+    rig.settings["roots"] = [tmp_path / "nothing"]
+    log.write_bytes(b"one\n")
+    with rig.started():
+        rig.run(6)
+        rig.producer.auto = False
+        with log.open("ab") as out:
+            out.write(b"two\n")
+        rig.run(2)
+        rig.agent._keep(1e9)
+        rig.kill()
+    log.unlink()
+    rig.producer.pending.clear()
+    rig.producer.auto = True
+    with rig.started():
+        rig.run(20)
+        assert [(gap.start, gap.stop) for gap in rig.only().gaps] == [(4, 8)]
+
+
 def test_a_directory_of_host_files_that_is_replaced_is_watched(
     rig: Rig, node: Callable[..., Path]
 ) -> None:

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from collectors.recording.layout import open_recording
+from collectors.recording.lines import HostLine
 from collectors.recording.play import Play
 from pipeline.base.errors import UsageError
 from pipeline.console.recording import events_of
@@ -98,8 +99,39 @@ def test_whatever_a_line_holds_it_is_played_or_refused(
         assert ".jsonl:1: " in refused
 
 
-@pytest.mark.parametrize("index", [{"start": "x", "end": 1}, {"start": 5}, []])
+NO_TIMES: list[Any] = [
+    [], {"start": "x", "end": 1}, {"start": 5}, {"start": 5, "end": 1}, {"start": -1e18, "end": 1},
+    {"start": float("nan"), "end": 1}, {"start": 1, "end": 1e17},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("index", NO_TIMES)
 def test_an_index_without_times(tmp_path: Path, index: Any) -> None:
     (tmp_path / "index.json").write_text(json.dumps(index))
     with pytest.raises(UsageError, match="Unix seconds"):
         open_recording(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["kubelet.log", "watch-pods.jsonl", "processes.jsonl.gz"])
+def test_a_directory_is_no_file_of_a_recording(tmp_path: Path, name: str) -> None:
+    made = recording(tmp_path / "r")
+    (made.path / name).mkdir()
+    assert list(Play(made).happenings())
+
+
+def test_what_may_not_be_read_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = recording(tmp_path / "r", **{name: [row] for name, row in GOOD.items()})
+
+    def refusing(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refusing)
+    with pytest.raises(UsageError, match="Permission denied"):
+        list(Play(made).happenings())
+
+
+def test_a_time_that_is_no_text(tmp_path: Path) -> None:
+    made = recording(tmp_path / "r")
+    (made.path / "kubelet.log").write_bytes(b'time="\xff" level=info\n')
+    (line,) = [one for one in Play(made).happenings() if isinstance(one, HostLine)]
+    assert line.t_ms == START * 1000

@@ -2,13 +2,15 @@
 
 import errno
 import os
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from collectors.volumes import search
+from collectors.volumes import files, search
+from collectors.volumes.beneath import directories_in
 from tests.collectors.volumes.rig import VolumeRig, pod, refuse, wished
 
 PATH = "volume:/logs/app.log"
@@ -164,7 +166,7 @@ def test_it_is_bounded_and_what_is_left_is_told(
     with node.started():
         node.run(12)
         assert node.read() == {f"volume:/logs/{name}/app.log": [written[name]] for name in "abcd"}
-        assert node.unread() == ["too many directories below: some are not read"]
+        assert node.unread() == ["more than 4 directories below"]
 
 
 def test_many_directories_are_looked_at_less_often(
@@ -190,6 +192,45 @@ def test_many_directories_are_looked_at_less_often(
         node.feed.learn(wished("/logs/*/?pp.log", generation=2))
         node.run(2 * node.config.reading.sweep_s)
         assert "volume:/logs/i/app.log" in node.read()
+
+
+def test_all_paths_of_a_pod_are_bounded_together(
+    rig: Callable[..., VolumeRig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pod may name hundreds of paths in its variables, and one thread looks for them all."""
+    monkeypatch.setattr(search, "MOST_OF_A_POD", 40)
+    looked = Counter[str]()
+
+    def counting(root: str, parts: tuple[str, ...]) -> list[str]:
+        looked["/".join(parts)] += 1
+        return directories_in(root, parts)
+
+    monkeypatch.setattr(search, "directories_in", counting)
+    node = rig("/logs/**/app.log")
+    variables = {f"aliyun_logs_{number:02}": f"/logs/**/{number}*.log" for number in range(50)}
+    node.known.pods = [replace(pod(logs="logs"), env={"main": variables})]
+    written = {name: node.write(f"{name}/app.log", "line\n") for name in "abc"}
+    with node.started():
+        node.step()
+        assert set(looked.values()) == {1}
+        node.run(6)
+        assert node.read() == {f"volume:/logs/{name}/app.log": [written[name]] for name in "abc"}
+        assert node.unread() == ["more than 40 directories for all paths of the pod"]
+
+
+def test_files_of_a_pod_that_are_looked_at_are_bounded(
+    rig: Callable[..., VolumeRig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "MOST_FILES", 5)
+    node = rig("/logs/*/app.log")
+    for name in "abcd":
+        for other in range(3):
+            node.write(f"{name}/{other}", "")
+    written = {name: node.write(f"{name}/app.log", "line\n") for name in "abcd"}
+    with node.started():
+        node.run(12)
+        assert node.read() == {f"volume:/logs/{name}/app.log": [written[name]] for name in "ab"}
+        assert node.unread() == ["more than 5 files before this one"] * 2
 
 
 def test_it_is_ten_deep(rig: Callable[..., VolumeRig]) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.logconfig.paths import ANY, checked_path, path_matches, places_of
+from pipeline.logconfig.paths import ANY, checked_path, mounts, path_matches, places_of
 
 _NAMES = st.sampled_from(["a", "b", "ab", "log"])
 _GLOBS = st.sampled_from(["a", "b", "*", "a*", "?", ANY])
@@ -81,3 +81,23 @@ def test_a_file_is_in_the_volume_with_the_longest_mount(
 def test_places(pattern: str, places: list[str]) -> None:
     found = places_of(pattern, {"/logs": "v", "/logs/deep": "/srv"})
     assert [f"{b.at} {b.place} ({' '.join(b.globs)}) {b.name}" for b in found] == places
+
+
+@pytest.mark.parametrize(
+    ("path", "sub_path", "seen"),
+    [
+        ("/logs", "", {"/logs": "v"}),
+        ("logs", "", {"/logs": "v"}),
+        ("//logs/", "./a//b/", {"/logs": "v/a/b"}),
+        ("/x/../logs/.", ".", {"/logs": "v"}),
+        ("/", "..", {"/": "v/.."}),
+    ],
+)
+def test_mounts_are_where_the_runtime_makes_them(
+    path: str, sub_path: str, seen: dict[str, str]
+) -> None:
+    """The API server takes more than a path in its plain form."""
+    mount = {"name": "v", "mountPath": path, "subPath": sub_path}
+    spec = {"volumes": [{"name": "v", "emptyDir": {}}],
+            "containers": [{"name": "main", "volumeMounts": [mount]}]}  # fmt: skip
+    assert mounts(spec) == [("main", seen)]
