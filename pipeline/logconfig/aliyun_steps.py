@@ -126,7 +126,7 @@ class Steps:
             {
                 "name": f"secret-{number}",
                 "pattern": f"({before})(?:{content})",
-                "replacement": f"\\1{text}",
+                "replacement": f"\\g<1>{text}",
             }
         )
 

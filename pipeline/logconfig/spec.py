@@ -4,7 +4,8 @@ Everything else follows from it: the schema of the custom resources (crd.py), wh
 check` says, and what the log processor does. A setting that is left out leaves the word to whoever
 ranks next (precedence.py); so nothing here has a default that means anything.
 
-What a pydantic validator refuses the API server refuses as well, by the CEL rule beside it.
+What a pydantic validator refuses the API server refuses as well, by the CEL rule beside it; but for
+groups that a replacement names and its pattern does not have.
 """
 
 import re
@@ -22,7 +23,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from pipeline.logconfig.paths import MOST, MOST_FILES, PATTERN, checked_path
-from pipeline.logconfig.patterns import checked
+from pipeline.logconfig.patterns import checked, checked_replacement
 
 GROUP = "kubeledger.io"
 VERSION = "v1alpha1"
@@ -172,6 +173,12 @@ class RedactPattern(Written):
     replacement: Value | None = Field(
         None, description="Instead of [redacted:NAME]; \\1 is the pattern's first group."
     )
+
+    @model_validator(mode="after")
+    def _groups_of_the_pattern(self) -> "RedactPattern":
+        if self.replacement is not None:
+            checked_replacement(self.pattern, self.replacement)
+        return self
 
 
 class Redact(Written):

@@ -1,6 +1,7 @@
 """Who wins, and what cannot be followed: one case a row."""
 
 import textwrap
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import yaml
 from pipeline.console.logconfig_text import explained
 from pipeline.logconfig.manifest import pod_in
 from pipeline.logconfig.objects import read_object
+from pipeline.stages.redact import Redactor
 
 POD = """
 kind: Pod
@@ -223,6 +225,9 @@ CASES = {
     "object that names others": (
         "", "", [log_config("t", "selector: {namespaces: [bank]}")], {}, ["for its own namespace"],
     ),
+    "rate beyond every number": (
+        f"kubeledger.io/rate: '{'9' * 400}MB/s'", "", [], {}, ["is neither a share like 10%"],
+    ),
     "object without sense": ("", "", [log_config("t", "[]")], {}, ["found a list"]),
 }  # fmt: skip
 
@@ -247,6 +252,14 @@ def test_objects_of_one_rank_that_contradict_each_other_are_a_conflict() -> None
     found = explained(pod, [read_object(one) for one in (A, B, WHOLE)])[0].document()
     assert found["conflicts"] == ["parse: LogConfig shop/a counts, LogConfig shop/b says otherwise"]
     assert found["settings"]["parse"]["beaten"] == ["LogConfig shop/b", "ClusterLogConfig c"]
+
+
+def test_what_replaces_a_secret_may_begin_with_a_digit() -> None:
+    options = "SourceKey: content, Method: const, RegexBegin: pw=, RegexContent: x+"
+    step = f"[{{Type: processor_desensitize, {options}, ReplaceString: '0\\1'}}]"
+    (spec,) = read_object(pipeline("{Type: input_container_stdio}", step)).specs
+    assert spec.redact is not None
+    assert Redactor(spec.redact).apply([b"pw=xxx"], Counter()) == [b"pw=0\\1"]
 
 
 def test_there_are_enough_cases() -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.logconfig.complaints import BadSettings
 from pipeline.logconfig.patterns import compiled
 from pipeline.logconfig.reading import settings
 from pipeline.logconfig.spec import Limit, Parse
@@ -114,6 +115,22 @@ def test_a_replacement_may_keep_a_group() -> None:
     counts: Counter[str] = Counter()
     assert wish.apply([b"pw=abc x", b"no"], counts) == [b"pw=*** x", b"no"]
     assert counts == {"p": 1}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "replacement"),
+    [("pw", "\\1"), ("(pw)", "\\2"), ("pw", "\\g<x>"), ("pw", "\\"), ("pw", "\\x")],
+)
+def test_a_replacement_that_the_pattern_has_no_group_for_is_refused(
+    pattern: str, replacement: str
+) -> None:
+    with pytest.raises(BadSettings, match="not a replacement for the pattern"):
+        redactor(patterns=[{"name": "p", "pattern": pattern, "replacement": replacement}])
+
+
+def test_a_name_is_no_template() -> None:
+    wish = redactor(patterns=[{"name": "a\\1", "pattern": "pw"}])
+    assert wish.apply([b"pw"], Counter()) == [b"[redacted:a\\1]"]
 
 
 def test_luhn() -> None:
