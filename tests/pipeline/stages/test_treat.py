@@ -1,5 +1,6 @@
 """Secrets, shares and fields, stage by stage."""
 
+import json
 from collections import Counter
 
 import numpy as np
@@ -7,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.contract.record import Source
+from pipeline.logconfig.claims import Claim, Rank
 from pipeline.logconfig.complaints import BadSettings
 from pipeline.logconfig.patterns import compiled
 from pipeline.logconfig.reading import settings
@@ -14,7 +17,10 @@ from pipeline.logconfig.spec import Limit, Parse
 from pipeline.stages.fields import parser_of
 from pipeline.stages.matching import matching
 from pipeline.stages.redact import Redactor, luhn
+from pipeline.stages.rows import Origins, PodView, RowList
 from pipeline.stages.shed import Limiter, chances
+from pipeline.stages.treat import treat
+from pipeline.stages.treatment import treatment
 
 # Not one of these is a real credential: repeated letters, published examples, test numbers.
 AWS = b"AKIA" + b"IOSFODNN7EXAMPLE"
@@ -173,6 +179,10 @@ def test_a_bucket_fills_with_the_lines_time() -> None:
          b'E1123 05:51:17.076067   16481 generic.go:455] "Sync failed" err="x" pod="a/b"',
          {"level": "error", "msg": "Sync failed", "err": "x", "pod": "a/b"}),
         (Parse(format="klog"), b"Error: nothing of klog", None),
+        (Parse(format="klog"), b"Error: nothing of klog \xff", None),
+        (Parse(format="klog"), b"Warning: " + b"x" * 20_000, None),
+        (Parse(format="klog"), b"I1123 05:51:17.076067       1 main.go:8] up \xff",
+         {"level": "info", "msg": "up \ufffd"}),
         (Parse(format="json"), b'{"a":1}', {}),
         (Parse(format="json"), b"plain", None),
         (Parse(format="regex", pattern=r"(?P<n>\d+)|(?P<w>x)"), b"12", {"n": "12"}),
@@ -183,3 +193,20 @@ def test_formats(wish: Parse, body: bytes, expected: dict[str, str] | None) -> N
     assert parse is not None
     found = parse(body)
     assert (dict(found) if found is not None else None) == expected
+
+
+def test_a_line_of_many_fields_keeps_those_that_every_line_gets() -> None:
+    pattern = "".join(f"(?P<f{n}>.)" for n in range(40))
+    wish = settings(parse={"format": "regex", "pattern": pattern}, attributes={"team": "支付"})
+    made = treatment([Claim(Rank.LOG_CONFIG, "LogConfig shop/web", wish)], [])
+    rows, origins = RowList(), Origins()
+    origin = origins.index(
+        1, Source("", "shop", "web-0", "u", "web", 0, ""), PodView(treatment=made)
+    )
+    rows.fixed.append((0, 1, 0, 0, 41, 0, 0, origin))
+    rows.bodies.append(b"x" * 40)
+    found = treat(rows.take(), origins, Limiter()).rows.fields
+    assert found is not None
+    stored = json.loads(found[0])
+    assert stored["team"] == "支付"
+    assert len(stored) == 32
