@@ -15,8 +15,10 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
+    StrictBool,
     StringConstraints,
     model_validator,
 )
@@ -65,6 +67,17 @@ Format = Literal["json", "logfmt", "regex", "klog", "nginx", "none"]
 Exclude = Literal["all", "stdout", "stderr", "none"]
 Retention = Literal["short", "standard", "long"]
 Preset = Literal["cloud-keys", "jwt", "cards", "email"]
+
+
+def _number(value: object) -> object:
+    if isinstance(value, str | bool):
+        raise ValueError("expected a number, without quotes")
+    return value
+
+
+# As the API server: no texts that look like numbers; 1e6 is an integer.
+Int = Annotated[int, BeforeValidator(_number)]
+Float = Annotated[float, BeforeValidator(_number)]
 
 
 def _cel(*rules: str) -> ConfigDict:
@@ -191,8 +204,8 @@ class Redact(Written):
 class Sample(Written):
     """A share of the lines is stored, each with the weight that keeps counts right."""
 
-    rate: float = Field(gt=0, le=1, description="The share of lines that is stored.")
-    keep_errors: bool = Field(
+    rate: Float = Field(gt=0, le=1, description="The share of lines that is stored.")
+    keep_errors: StrictBool = Field(
         True, description="Lines that speak of warnings, errors or worse are all stored."
     )
     keep: tuple[Re2, ...] = Field(
@@ -203,20 +216,20 @@ class Sample(Written):
 class Limit(Written):
     """How much of a container's log is stored; what is above is sampled down to it."""
 
-    bytes_per_second: int = Field(ge=1, le=1 << 40, description="Raw bytes, by the lines' time.")
-    burst_bytes: int | None = Field(
-        None, ge=1, le=1 << 40, description="At once, after a quiet time; ten seconds' worth."
+    bytes_per_second: Int = Field(ge=1, le=1 << 40, description="Raw bytes, by the lines' time.")
+    burst_bytes: Annotated[int, Field(ge=1, le=1 << 40), BeforeValidator(_number)] | None = Field(
+        None, description="At once, after a quiet time; ten seconds' worth."
     )
 
 
 class Quota(Written):
     """How much of a namespace's log is stored, all its pods on all nodes together."""
 
-    bytes_per_second: int = Field(ge=1, le=1 << 50, description="Raw bytes, a minute's average.")
-    burst_bytes: int | None = Field(
-        None, ge=1, le=1 << 50, description="Beyond it, after a quiet time; a minute's worth."
+    bytes_per_second: Int = Field(ge=1, le=1 << 50, description="Raw bytes, a minute's average.")
+    burst_bytes: Annotated[int, Field(ge=1, le=1 << 50), BeforeValidator(_number)] | None = Field(
+        None, description="Beyond it, after a quiet time; a minute's worth."
     )
-    borrow: bool = Field(
+    borrow: StrictBool = Field(
         True, description="More is stored while other namespaces leave their quotas unused."
     )
 
@@ -232,7 +245,7 @@ class LogConfigSpec(Written):
     )
 
     selector: Selector = Field(default_factory=Selector, description="Which containers.")
-    priority: int = Field(
+    priority: Int = Field(
         0, ge=-1000, le=1000, description="Of two that contradict each other the higher counts."
     )
     files: tuple[FilePath, ...] | None = Field(

@@ -220,7 +220,7 @@ CASES = {
         "", "", [log_config("t", "parser: {format: json}")], {}, ["did you mean `parse`?"],
     ),
     "object of a wrong type": (
-        "", "", [log_config("t", "limit: {bytesPerSecond: viel}")], {}, ["valid integer"],
+        "", "", [log_config("t", "limit: {bytesPerSecond: viel}")], {}, ["expected a number"],
     ),
     "object that names others": (
         "", "", [log_config("t", "selector: {namespaces: [bank]}")], {}, ["for its own namespace"],
