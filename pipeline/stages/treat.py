@@ -96,6 +96,7 @@ def _shares(
         nbytes=rows.nbytes[at],
         ts=rows.ts[at],
         limiter=limiter,
+        bucket=(origin.source.uid, origin.source.container, origin.source.file),
     )
     return found.reason.astype(np.int64), found.weight
 

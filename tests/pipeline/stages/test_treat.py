@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.contract.record import Source
+from pipeline.contract.record import VOLUME, Source
 from pipeline.logconfig.claims import Claim, Rank
 from pipeline.logconfig.complaints import BadSettings
 from pipeline.logconfig.patterns import compiled
@@ -156,14 +156,15 @@ def test_chances_are_even_and_depend_on_the_place_alone() -> None:
 
 def test_a_bucket_fills_with_the_lines_time() -> None:
     limiter, limit = Limiter(), Limit(bytes_per_second=100, burst_bytes=300)
+    main, side = ("uid-1", "main", ""), ("uid-1", "side", "")
     second = 1_000_000_000
     at = np.array([0], np.int64)
-    assert limiter.allow(7, limit, at, 250) == 250
-    assert limiter.allow(7, limit, at, 250) == 50
-    assert limiter.allow(7, limit, at + second, 250) == 100
-    assert limiter.allow(8, limit, at, 1000) == 300
+    assert limiter.allow(main, limit, at, 250) == 250
+    assert limiter.allow(main, limit, at, 250) == 50
+    assert limiter.allow(main, limit, at + second, 250) == 100
+    assert limiter.allow(side, limit, at, 1000) == 300
     backlog = np.array([2 * second, 32 * second], np.int64)
-    assert limiter.allow(7, limit, backlog, 10_000) == 3000
+    assert limiter.allow(main, limit, backlog, 10_000) == 3000
 
 
 @pytest.mark.parametrize(
@@ -210,3 +211,24 @@ def test_a_line_of_many_fields_keeps_those_that_every_line_gets() -> None:
     stored = json.loads(found[0])
     assert stored["team"] == "支付"
     assert len(stored) == 32
+
+
+@pytest.mark.parametrize(
+    ("paths", "stored"),
+    [
+        (["/var/log/pods/x/web/0.log", "/var/log/pods/x/web/0.log.20261127", "1.log"], 300),
+        ([f"{VOLUME}/var/log/a.log", f"{VOLUME}/var/log/b.log", "0.log"], 900),
+    ],
+)
+def test_a_rotation_gives_no_further_burst(paths: list[str], stored: int) -> None:
+    wish = settings(limit={"bytesPerSecond": 1, "burstBytes": 300})
+    made = treatment([Claim(Rank.LOG_CONFIG, "LogConfig shop/web", wish)], [])
+    rows, origins = RowList(), Origins()
+    for number, path in enumerate(paths):
+        source = Source("", "shop", "web-0", "u", "web", 0, path)
+        origin = origins.index(number, source, PodView(treatment=made))
+        for line in range(3000):
+            rows.fixed.append((0, 1, 0, line, 1, 0, 0, origin))
+            rows.bodies.append(b"")
+    kept = treat(rows.take(), origins, Limiter()).rows
+    assert stored * 0.8 < len(kept) < stored * 1.2
