@@ -180,6 +180,17 @@ CASES = {
         "fluentbit.io/exclude-side: 'true', fluentbit.io/exclude-web: 'true'", "", [],
         {"exclude": "all"}, [],
     ),
+    "fluent bit, a container alone": (
+        "fluentbit.io/exclude: 'true', fluentbit.io/exclude-web: 'false'", "", [], {}, [],
+    ),
+    "fluent bit, a stream of a container": (
+        "fluentbit.io/exclude: 'true', fluentbit.io/exclude_stderr-web: 'no'", "", [],
+        {"exclude": "stdout"}, [],
+    ),
+    "a label without a value": (
+        "", "", [stdout("IncludeK8sLabel: {app: }")],
+        {"attributes": "project=p1, logstore=app-log"}, [],
+    ),
     "fluent bit's own parser": (
         "fluentbit.io/parser: mine", "", [], {}, ["not known here; use kubeledger.io/parser"],
     ),
