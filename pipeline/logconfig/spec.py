@@ -30,6 +30,7 @@ from pipeline.logconfig.patterns import checked, checked_replacement
 GROUP = "kubeledger.io"
 VERSION = "v1alpha1"
 NAMESPACED, CLUSTER = "LogConfig", "ClusterLogConfig"
+MOST_ATTRIBUTES = 16
 
 CEL = "x-kubernetes-validations"
 # CEL's matches is RE2, too, and fails on what is no pattern: then neither value comes out.
@@ -278,7 +279,7 @@ class LogConfigSpec(Written):
         description="ClusterLogConfig only. Of each selected namespace; the smallest counts.",
     )
     attributes: Mapping[Name, Value] | None = Field(
-        None, max_length=16, description="Fields that every line gets."
+        None, max_length=MOST_ATTRIBUTES, description="Fields that every line gets."
     )
 
     @model_validator(mode="after")
