@@ -20,7 +20,7 @@ from pipeline.stages.redact import Redactor, luhn
 from pipeline.stages.rows import Origins, PodView, RowList
 from pipeline.stages.shed import Limiter, chances
 from pipeline.stages.treat import treat
-from pipeline.stages.treatment import treatment
+from pipeline.stages.treatment import ERRORS, treatment
 
 # Not one of these is a real credential: repeated letters, published examples, test numbers.
 AWS = b"AKIA" + b"IOSFODNN7EXAMPLE"
@@ -137,6 +137,22 @@ def test_a_replacement_that_the_pattern_has_no_group_for_is_refused(
 def test_a_name_is_no_template() -> None:
     wish = redactor(patterns=[{"name": "a\\1", "pattern": "pw"}])
     assert wish.apply([b"pw"], Counter()) == [b"[redacted:a\\1]"]
+
+
+@pytest.mark.parametrize(
+    ("body", "spared"),
+    [
+        (b"level=warn x", True),
+        (b"E1123 05:51:17.076067 16481 generic.go:455] x", True),
+        (b"java.lang.NullPointerException: x", True),
+        (b"ValueError: invalid literal", True),
+        ("支付失败 OutOfMemoryError".encode(), True),
+        (b"errno=0, no mirror, 12 errors_total", False),
+        (b"exceptional", False),
+    ],
+)
+def test_lines_that_speak_of_errors(body: bytes, spared: bool) -> None:
+    assert matching([ERRORS], [b"x", body, b"y"]).tolist() == [False, spared, False]
 
 
 def test_luhn() -> None:
