@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.console.check import check_files
 from pipeline.console.logconfig_files import check_configs, config_documents
 from pipeline.logconfig.documents import documents
 
@@ -55,3 +56,30 @@ def test_words_are_what_they_are_to_kubectl(tmp_path: Path) -> None:
 def test_check_takes_what_the_api_server_takes(tmp_path: Path, spec: str, said: str) -> None:
     (told,) = checked(tmp_path / "a.yaml", CONFIG + spec)
     assert said in told
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "kind: LogConfig\nmetadata: {name: 订单}\nspec: {}\n",
+            "2: LogConfig 订单: `metadata.name`",
+        ),
+        ("kind: LogConfig\nmetadata: {name: 12}\nspec: {}\n", "found 12"),
+        ("kind: LogConfig\nmetadata: {name: Web}\nspec: {}\n", "lower-case letters"),
+        ("kind: LogConfig\nmetadata: {}\nspec: {}\n", "a name is missing"),
+        ("apiVersion: kubeledger.io/v1\n" + CONFIG + "  {}", "1: LogConfig a: `apiVersion`"),
+        ("apiVersion: kubeledger.io/v1alpha1\n" + CONFIG + "  {}", "fine"),
+    ],
+)
+def test_the_head_is_checked_as_well(tmp_path: Path, text: str, said: str) -> None:
+    (told,) = checked(tmp_path / "a.yaml", text)
+    assert said in told
+
+
+def test_a_file_that_is_no_yaml_is_told_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "web-logs.yaml"
+    path.write_text(CONFIG + "  {exclude: all\n")
+    told: list[str] = []
+    assert check_files([path], {}, say=told.append) == 1
+    assert "not valid YAML" in told[0]
