@@ -168,6 +168,11 @@ CASES = {
         "aliyun.logs.w.format.pattern: '(?<code>\\d+)'", "", [],
         {"attributes": "logstore=w", "parse": r"regex (?P<code>\d+)"}, [],
     ),
+    "variables of the store alone": (
+        "", "{name: aliyun_logs_y, value: stdout}, {name: aliyun_logs_y_shard, value: '4'}, "
+            "{name: aliyun_logs_y_logstoremode, value: query}", [],
+        {"attributes": "logstore=y"}, [],
+    ),
     "variable before label": (
         "aliyun.logs.x: stdout", "{name: aliyun_logs_y, value: stdout}", [],
         {"attributes": "logstore=y"}, [],
