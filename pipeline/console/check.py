@@ -8,6 +8,7 @@ from pathlib import Path
 from pipeline.base.config import Settings, load
 from pipeline.base.errors import UsageError
 from pipeline.console.logconfig_files import check_configs, config_documents
+from pipeline.logconfig.documents import documents
 
 
 def check_files(
@@ -48,5 +49,6 @@ def _service(path: Path, models: Mapping[str, type[Settings]]) -> str:
         for name in sorted(models, key=len, reverse=True):
             if name in text:
                 return name
+    list(documents(path))  # if it cannot be read, that is what is wrong
     known = ", ".join(sorted(models))
     raise UsageError(f"{path}: which service is this for? Its name should contain one of: {known}")

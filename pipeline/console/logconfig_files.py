@@ -1,5 +1,6 @@
 """`kubeledger convert`, and the LogConfigs of `kubeledger check`: files, offline."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TextIO
@@ -12,9 +13,11 @@ from pipeline.logconfig.convert import convert
 from pipeline.logconfig.documents import Document, documents
 from pipeline.logconfig.objects import is_config, origin
 from pipeline.logconfig.reading import read_spec
-from pipeline.logconfig.spec import CLUSTER, NAMESPACED
+from pipeline.logconfig.spec import CLUSTER, GROUP, NAMESPACED, VERSION
 
 Say = Callable[[str], None]
+_HEAD = (("apiVersion",), ("metadata",))
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
 
 
 def yaml_files(paths: Iterable[Path]) -> list[Path]:
@@ -70,15 +73,25 @@ def check_configs(found: Sequence[Document], *, say: Say) -> int:
         meta = meta if isinstance(meta, dict) else {}
         what = origin(kind, str(meta.get("namespace") or ""), str(meta.get("name") or "?"))
         try:
-            if not meta.get("name"):
-                raise BadSettings([(("metadata", "name"), "a name is missing")])
+            _check_head(value.get("apiVersion"), meta.get("name"))
             read_spec(value.get("spec"), cluster=kind == CLUSTER)
         except BadSettings as error:
             wrong += 1
             for place, text in error.complaints:
-                inside = place if place[:1] == ("metadata",) else ("spec", *place)
+                inside = place if place[:1] in _HEAD else ("spec", *place)
                 line = document.line(inside)
                 say(f"{document.path}:{line}: {what}: `{dotted(inside)}`: {text}")
         else:
             say(f"{document.path}:{document.line(())}: {what}: fine")
     return wrong
+
+
+def _check_head(version: object, name: object) -> None:
+    """Raises BadSettings, as the API server would of what stands above a spec."""
+    if version not in (None, f"{GROUP}/{VERSION}"):
+        raise BadSettings([(("apiVersion",), f"expected {GROUP}/{VERSION}, found {version!r:.80}")])
+    if not name:
+        raise BadSettings([(("metadata", "name"), "a name is missing")])
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        text = f"expected lower-case letters, digits, - and ., found {name!r:.80}"
+        raise BadSettings([(("metadata", "name"), text)])

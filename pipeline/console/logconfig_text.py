@@ -6,18 +6,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.console.output import harmless
-from pipeline.contract.record import PodVersion, Source
+from pipeline.contract.record import PLAIN, Chunk, PodVersion, Source
 from pipeline.logconfig.claims import Problem, Wishes
 from pipeline.logconfig.objects import ConfigObject
 from pipeline.logconfig.paths import places_of
 from pipeline.logconfig.precedence import Conflict, Effective, resolve
 from pipeline.logconfig.spec import Limit, Multiline, Parse, Quota, Redact, Sample
 from pipeline.logconfig.wishes import object_wishes, pod_wishes, wished_files
-from pipeline.stages.lines import STDOUT
-from pipeline.stages.rows import Origins, PodView, RowList
+from pipeline.stages.multiline import OFF
+from pipeline.stages.refine import Bounds, Refinery
+from pipeline.stages.rows import PodView
 from pipeline.stages.shed import Limiter
 from pipeline.stages.treat import Treated, treat
-from pipeline.stages.treatment import Treatment, treatment
+from pipeline.stages.treatment import Treatment, multiline_of, treatment
 
 _SAMPLE_LINES = 1000
 _SHOWN_LINES = 8
@@ -132,30 +133,32 @@ def said(value: Any) -> str:
 
 
 def sampled(one: Explained, pod: PodVersion, text: bytes) -> Treated:
-    """Lines of a file, treated as the processor would."""
-    rows, origins = RowList(), Origins()
+    """Whole lines of a file, read and treated as the processor would; at the times they say."""
     source = Source("", pod.namespace, pod.name, pod.uid, one.container, 0, "sample")
-    origin = origins.index(1, source, PodView(treatment=one.wish))
-    offset = 0
-    for line in text.splitlines()[:_SAMPLE_LINES]:
-        size = len(line) + 1
-        rows.fixed.append((0, STDOUT, 0, offset, size, 0, 0, origin))
-        rows.bodies.append(line)
-        offset += size
-    return treat(rows.take(), origins, Limiter())
+    count, size = text.count(b"\n"), len(text)
+    chunk = Chunk(source, 1, "chunk", 0, size, count, PLAIN, "none", 0, 0, 0, "", "", 0)
+    wished = multiline_of(one.effective) or OFF
+    view = PodView(pattern="" if wished == OFF else wished, treatment=one.wish)
+    refinery = Refinery(Bounds())
+    refinery.begin(0)
+    refinery.chunk(0, chunk, text, view)
+    refinery.end(1, chunk)
+    return treat(refinery.finish(0, 0, 1), refinery.origins, Limiter())
 
 
 def sample_lines(one: Explained, pod: PodVersion, text: bytes) -> Iterator[str]:
     """What becomes of a sample, in words, and its first lines as they would be stored."""
-    total = min(text.count(b"\n") + (not text.endswith(b"\n")), _SAMPLE_LINES)
-    done = sampled(one, pod, text)
+    found = text.removesuffix(b"\n").split(b"\n")[:_SAMPLE_LINES] if text else []
+    done = sampled(one, pod, b"".join(line + b"\n" for line in found))
     shed: Counter[str] = Counter()
     for gone in done.shed:
         shed[gone.reason] += gone.rows
     told = [f"{count} {reason}" for reason, count in shed.items()]
     told += [f"{count} {name} redacted" for name, count in done.redacted.items()]
     told += [f"{count} not {name}" for name, count in done.unparsed.items()]
-    yield f"  sample as container {one.container}: {total} lines, {len(done.rows)} stored" + (
+    records = len(done.rows) + shed.total()
+    of = f"{len(found)} lines" + (f" in {records} records" if records != len(found) else "")
+    yield f"  sample as container {one.container}: {of}, {len(done.rows)} stored" + (
         f" ({', '.join(told)})" if told else ""
     )
     rows = done.rows

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.console.options import PATH, config_option, data_option, json_option, say
+from pipeline.console.options import PATH, Number, config_option, data_option, json_option, say
 
 
 @click.command()
@@ -263,7 +263,7 @@ def migrate(config: Path | None, only_check: bool) -> None:
 @click.option("--nodes", type=click.IntRange(1, 1_000_000), required=True, help="Of the cluster.")
 @click.option(
     "--mb-per-node",
-    type=click.FloatRange(0, 1000, min_open=True),
+    type=Number(0, 1000, min_open=True),
     required=True,
     help="Container log of the average node, MB a second.",
 )

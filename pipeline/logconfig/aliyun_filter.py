@@ -74,7 +74,7 @@ def _map(detail: Mapping[str, Any], name: str) -> dict[str, str]:
     value = detail.get(name) or {}
     if not isinstance(value, Mapping):
         raise BadSettings([((name,), f"expected names and values, found {value!r}"[:100])])
-    return {str(key): str(text) for key, text in value.items()}
+    return {str(key): "" if text is None else str(text) for key, text in value.items()}
 
 
 def _globs(name: str, pattern: str) -> list[str]:

@@ -1,7 +1,7 @@
 """The agent's input options and processors -> settings. Both families of names: the Go plug-ins
 (`processor_regex`) and the native ones (`processor_parse_regex_native`)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,9 +54,22 @@ class Steps:
             self._regex(kind, {"Regex": detail.get("regex", ""), "Keys": detail["key"]})
         elif kind not in (None, "common_reg_log"):
             self.notes.append(f"logType {kind!r}: no counterpart, lines stay whole")
+        self._file_filters(detail)
         depth = detail.get("maxDepth") or detail.get("MaxDirSearchDepth")
         if isinstance(depth, int) and depth > DEEPEST:
             self.notes.append(f"directories are searched {DEEPEST} deep, not {depth}")
+
+    def _file_filters(self, detail: Object) -> None:
+        """The older form's own processors."""
+        keys, patterns = detail.get("filterKey"), detail.get("filterRegex")
+        if isinstance(keys, list) and isinstance(patterns, list):
+            wanted = {str(key): text for key, text in zip(keys, patterns, strict=False)}
+            self._filter("filterKey", {"Include": wanted})
+        secrets = detail.get("sensitive_keys")
+        for one in secrets if isinstance(secrets, list) else ():
+            if isinstance(one, Mapping):
+                names = {_SENSITIVE[name]: text for name, text in one.items() if name in _SENSITIVE}
+                self._of_line("sensitive_keys", names, self._secret)
 
     def _input(self, detail: Object) -> None:
         multiline = detail.get("Multiline")
@@ -77,7 +90,11 @@ class Steps:
         step = getattr(self, f"_{_STEPS.get(kind, '')}", None)
         if step is None:
             self.notes.append(f"{kind}: no counterpart, left out")
-        elif options.get("SourceKey") not in _ANY:
+        else:
+            self._of_line(kind, options, step)
+
+    def _of_line(self, kind: str, options: Object, step: Callable[[str, Object], None]) -> None:
+        if options.get("SourceKey") not in _ANY:
             self.notes.append(f"{kind} on {options['SourceKey']!r}: only whole lines, left out")
         else:
             step(kind, options)
@@ -126,7 +143,7 @@ class Steps:
             {
                 "name": f"secret-{number}",
                 "pattern": f"({before})(?:{content})",
-                "replacement": f"\\1{text}",
+                "replacement": f"\\g<1>{text}",
             }
         )
 
@@ -141,6 +158,10 @@ class Steps:
             self._values["multiline"] = {"start": str(begins)}
 
 
+_SENSITIVE = {
+    "key": "SourceKey", "type": "Method", "const": "ReplaceString",
+    "regex_begin": "RegexBegin", "regex_content": "RegexContent",
+}  # fmt: skip
 _STEPS = {
     "processor_json": "json",
     "processor_parse_json_native": "json",

@@ -19,6 +19,7 @@ STDOUT = "stdout"
 _OPTIONS = (
     "format_pattern", "format", "tags", "target", "project", "logstore", "machinegroup", "shard",
     "ttl", "product", "hotttl", "configtags", "region", "estimate_time", "time_format",
+    "logstoremode",
 )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from pipeline.logconfig.reading import settings
 
 _NAMES = ("exclude", "multiline", "parser", "rate", "redact", "retention")
 _SHARE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*")
-_RATE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(k|K|M|G|)(i?)B/s\s*")
+_RATE = re.compile(r"\s*(\d{1,15}(?:\.\d+)?)\s*(k|K|M|G|)(i?)B/s\s*")
 _POWERS = {"": 0, "k": 1, "K": 1, "M": 2, "G": 3}
 _EXCLUDE = {"true": "all", "false": "none", "stdout": "stdout", "stderr": "stderr"}
 

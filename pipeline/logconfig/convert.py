@@ -19,7 +19,15 @@ from pipeline.logconfig.manifest import pod_in
 from pipeline.logconfig.objects import is_config, origin, read_object
 from pipeline.logconfig.paths import places_of
 from pipeline.logconfig.precedence import resolve, settings_of
-from pipeline.logconfig.spec import CLUSTER, GROUP, NAMESPACED, VERSION, LogConfigSpec, Selector
+from pipeline.logconfig.spec import (
+    CLUSTER,
+    GROUP,
+    MOST_ATTRIBUTES,
+    NAMESPACED,
+    VERSION,
+    LogConfigSpec,
+    Selector,
+)
 from pipeline.logconfig.wishes import pod_wishes
 
 Object = dict[str, Any]
@@ -53,7 +61,7 @@ def _config(document: Mapping[str, Any], done: Conversion) -> None:
     many = len(found.specs) > 1
     for number, spec in enumerate(found.specs, 1):
         name = f"{found.name}-{number}" if many else found.name
-        done.objects.append(_object(CLUSTER, "", name, spec))
+        _add(done, CLUSTER, "", name, spec)
 
 
 def _pod(kind: str, pod: PodVersion, done: Conversion) -> None:
@@ -114,14 +122,32 @@ def _object_of(
         of_file = [claim.settings for claim in wishes.claims if claim.settings.files]
         named = {name for one in of_file for name in settings_of(one)}
         values = {name: values[name] for name in values.keys() & named} | {"files": (file,)}
+    attributes = values.get("attributes") or {}
+    if len(attributes) > MOST_ATTRIBUTES:
+        kept, left = list(attributes)[:MOST_ATTRIBUTES], list(attributes)[MOST_ATTRIBUTES:]
+        values["attributes"] = {key: attributes[key] for key in kept}
+        text = f"{MOST_ATTRIBUTES} attributes at most: {', '.join(left)} are left out"
+        done.problems.append(Problem(where, text))
     spec = LogConfigSpec.model_construct(selector=chosen, **values)
-    done.objects.append(_object(NAMESPACED, pod.namespace, name, spec))
+    _add(done, NAMESPACED, pod.namespace, name, spec)
 
 
-def _object(kind: str, namespace: str, name: str, spec: LogConfigSpec) -> Object:
-    meta = {"name": name} | ({"namespace": namespace} if namespace else {})
+def _add(done: Conversion, kind: str, namespace: str, name: str, spec: LogConfigSpec) -> None:
+    """Of two with one name, `kubectl apply` would keep the last."""
+    called, number = name, 1
+    while any(_place(one) == (kind, namespace, called) for one in done.objects):
+        number += 1
+        called = f"{name}-{number}"
+    meta = {"name": called} | ({"namespace": namespace} if namespace else {})
     body = spec.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)
-    return {"apiVersion": f"{GROUP}/{VERSION}", "kind": kind, "metadata": meta, "spec": _full(body)}
+    head = {"apiVersion": f"{GROUP}/{VERSION}", "kind": kind, "metadata": meta}
+    done.objects.append({**head, "spec": _full(body)})
+
+
+def _place(one: Object) -> tuple[Any, ...]:
+    meta = one.get("metadata")
+    meta = meta if isinstance(meta, dict) else {}
+    return one.get("kind"), meta.get("namespace") or "", meta.get("name")
 
 
 def _full(value: Any) -> Any:

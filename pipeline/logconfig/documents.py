@@ -1,5 +1,6 @@
 """YAML or JSON files with Kubernetes objects in them; a place in a document has a line."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,29 @@ import yaml
 
 from pipeline.base.errors import UsageError
 from pipeline.logconfig.complaints import Path as Place
+
+_OTHERS = ("int", "float", "timestamp")
+_TAG = "tag:yaml.org,2002:"
+_NUMBERS = {
+    "int": r"[-+]?(?:0b[01_]+|0[0-7_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)",
+    "float": r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
+    r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+}
+
+
+class _Loader(yaml.SafeLoader):
+    """Words without quotes are to it what they are to kubectl (sigs.k8s.io/yaml): 2026-11-27 and
+    12:30 are texts, 1e6 is a number."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, word) for tag, word in found if tag.removeprefix(_TAG) not in _OTHERS]
+    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+for _name, _word in _NUMBERS.items():
+    _Loader.add_implicit_resolver(
+        _TAG + _name, re.compile(rf"(?:{_word})\Z"), list("-+.0123456789")
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +70,14 @@ def documents(path: Path) -> Iterator[Document]:
     """The objects of a file, those of a List singly. Raises UsageError."""
     try:
         text = path.read_text("utf-8")
-        loaded = list(yaml.safe_load_all(text))
-        nodes = [node for node in yaml.compose_all(text, yaml.SafeLoader) if node is not None]
+        loaded = list(yaml.load_all(text, _Loader))
+        nodes = list(yaml.compose_all(text, _Loader))
     except OSError as error:
         raise UsageError(f"{path}: cannot read it: {error.strerror}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UsageError(f"{path}: not valid YAML: {error}") from None
-    for value, node in zip((v for v in loaded if v is not None), nodes, strict=False):
-        if not isinstance(value, dict):
+    for value, node in zip(loaded, nodes, strict=True):
+        if not isinstance(value, dict) or node is None:  # an empty document has a node, too
             continue
         items = value.get("items")
         if str(value.get("kind", "")).endswith("List") and isinstance(items, list):

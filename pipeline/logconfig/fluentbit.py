@@ -24,7 +24,7 @@ _TRUE, _FALSE = ("true", "on", "yes"), ("false", "off", "no")
 def fluent_bit(annotations: Mapping[str, str], container: str) -> Wishes:
     """Those for the container come before those for the pod, as in Fluent Bit."""
     found = Wishes()
-    excluded: set[str] = set()
+    excluded: dict[str, bool] = {}  # of a stream: the first word counts, be it yes or no
     for name in sorted(annotations, key=lambda name: ("-" not in name, name)):
         if not name.startswith(FLUENT_BIT):
             continue
@@ -39,14 +39,25 @@ def fluent_bit(annotations: Mapping[str, str], container: str) -> Wishes:
         if what == "parser":
             if not any(claim.settings.parse for claim in found.claims):
                 found += _parser(origin, text, stream)
-        elif text.lower() in _TRUE:
-            excluded |= {stream} if stream else {"stdout", "stderr"}
-            streams = "all" if len(excluded) == 2 else next(iter(excluded))
-            found = _without_exclude(found)
-            found += Wishes([Claim(Rank.FLUENT_BIT, origin, settings(exclude=streams))])
-        elif text.lower() not in _FALSE:
+        elif text.lower() not in (*_TRUE, *_FALSE):
             found += Wishes(problems=[Problem(origin, f"{text!r} is neither true nor false")])
+        else:
+            found = _exclude(found, origin, stream, excluded, wish=text.lower() in _TRUE)
     return found
+
+
+def _exclude(
+    found: Wishes, origin: str, stream: str | None, excluded: dict[str, bool], *, wish: bool
+) -> Wishes:
+    before = {name for name, gone in excluded.items() if gone}
+    for name in (stream,) if stream else ("stdout", "stderr"):
+        excluded.setdefault(name, wish)
+    gone = {name for name, gone in excluded.items() if gone}
+    if gone == before:
+        return found
+    streams = "all" if len(gone) == 2 else next(iter(gone))
+    claim = Claim(Rank.FLUENT_BIT, origin, settings(exclude=streams))
+    return _without_exclude(found) + Wishes([claim])
 
 
 def _parser(origin: str, text: str, stream: str | None) -> Wishes:

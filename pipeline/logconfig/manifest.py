@@ -23,7 +23,7 @@ def pod_in(document: Mapping[str, Any]) -> PodVersion | None:
     containers = [one for group in _GROUPS for one in _list(body, group) if one.get("name")]
     return PodVersion(
         uid=str(meta.get("uid") or ""),
-        name=str(meta.get("name") or "?"),
+        name=str(meta.get("name") or str(meta.get("generateName") or "").rstrip("-") or "?"),
         namespace=str(meta.get("namespace") or "default"),
         node=str(body.get("nodeName") or ""),
         version=0,

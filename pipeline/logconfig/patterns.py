@@ -31,3 +31,13 @@ def checked(pattern: str) -> str:
     """The pattern, if RE2 takes it."""
     compiled(pattern)
     return pattern
+
+
+def checked_replacement(pattern: str, text: str) -> str:
+    """The text, if it can stand for what the pattern matches: its groups are the pattern's."""
+    empty = compiled("|" + pattern).search(b"")  # matches at once, with the same groups
+    try:
+        empty.expand(text.encode())
+    except (LookupError, ValueError) as error:
+        raise ValueError(f"not a replacement for the pattern: {error}") from None
+    return text

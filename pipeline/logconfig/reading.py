@@ -15,7 +15,7 @@ def read_spec(document: object, *, cluster: bool) -> LogConfigSpec:
     if not isinstance(document, Mapping):
         raise BadSettings([((), f"expected settings, found {_kind(document)}")])
     try:
-        spec = LogConfigSpec.model_validate(document)
+        spec = LogConfigSpec.model_validate(document, by_alias=True, by_name=False)
     except ValidationError as error:
         raise BadSettings([_complaint(LogConfigSpec, item) for item in _errors(error)]) from None
     if spec.selector.namespaces and not cluster:

@@ -4,7 +4,8 @@ Everything else follows from it: the schema of the custom resources (crd.py), wh
 check` says, and what the log processor does. A setting that is left out leaves the word to whoever
 ranks next (precedence.py); so nothing here has a default that means anything.
 
-What a pydantic validator refuses the API server refuses as well, by the CEL rule beside it.
+What a pydantic validator refuses the API server refuses as well, by the CEL rule beside it; but for
+groups that a replacement names and its pattern does not have.
 """
 
 import re
@@ -14,19 +15,22 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
+    StrictBool,
     StringConstraints,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
 
 from pipeline.logconfig.paths import MOST, MOST_FILES, PATTERN, checked_path
-from pipeline.logconfig.patterns import checked
+from pipeline.logconfig.patterns import checked, checked_replacement
 
 GROUP = "kubeledger.io"
 VERSION = "v1alpha1"
 NAMESPACED, CLUSTER = "LogConfig", "ClusterLogConfig"
+MOST_ATTRIBUTES = 16
 
 CEL = "x-kubernetes-validations"
 # CEL's matches is RE2, too, and fails on what is no pattern: then neither value comes out.
@@ -64,6 +68,17 @@ Format = Literal["json", "logfmt", "regex", "klog", "nginx", "none"]
 Exclude = Literal["all", "stdout", "stderr", "none"]
 Retention = Literal["short", "standard", "long"]
 Preset = Literal["cloud-keys", "jwt", "cards", "email"]
+
+
+def _number(value: object) -> object:
+    if isinstance(value, str | bool):
+        raise ValueError("expected a number, without quotes")
+    return value
+
+
+# As the API server: no texts that look like numbers; 1e6 is an integer.
+Int = Annotated[int, BeforeValidator(_number)]
+Float = Annotated[float, BeforeValidator(_number)]
 
 
 def _cel(*rules: str) -> ConfigDict:
@@ -173,6 +188,12 @@ class RedactPattern(Written):
         None, description="Instead of [redacted:NAME]; \\1 is the pattern's first group."
     )
 
+    @model_validator(mode="after")
+    def _groups_of_the_pattern(self) -> "RedactPattern":
+        if self.replacement is not None:
+            checked_replacement(self.pattern, self.replacement)
+        return self
+
 
 class Redact(Written):
     """What is replaced before a line is stored. Wishes add up: none takes another's away."""
@@ -184,8 +205,8 @@ class Redact(Written):
 class Sample(Written):
     """A share of the lines is stored, each with the weight that keeps counts right."""
 
-    rate: float = Field(gt=0, le=1, description="The share of lines that is stored.")
-    keep_errors: bool = Field(
+    rate: Float = Field(gt=0, le=1, description="The share of lines that is stored.")
+    keep_errors: StrictBool = Field(
         True, description="Lines that speak of warnings, errors or worse are all stored."
     )
     keep: tuple[Re2, ...] = Field(
@@ -196,20 +217,20 @@ class Sample(Written):
 class Limit(Written):
     """How much of a container's log is stored; what is above is sampled down to it."""
 
-    bytes_per_second: int = Field(ge=1, le=1 << 40, description="Raw bytes, by the lines' time.")
-    burst_bytes: int | None = Field(
-        None, ge=1, le=1 << 40, description="At once, after a quiet time; ten seconds' worth."
+    bytes_per_second: Int = Field(ge=1, le=1 << 40, description="Raw bytes, by the lines' time.")
+    burst_bytes: Annotated[int, Field(ge=1, le=1 << 40), BeforeValidator(_number)] | None = Field(
+        None, description="At once, after a quiet time; ten seconds' worth."
     )
 
 
 class Quota(Written):
     """How much of a namespace's log is stored, all its pods on all nodes together."""
 
-    bytes_per_second: int = Field(ge=1, le=1 << 50, description="Raw bytes, a minute's average.")
-    burst_bytes: int | None = Field(
-        None, ge=1, le=1 << 50, description="Beyond it, after a quiet time; a minute's worth."
+    bytes_per_second: Int = Field(ge=1, le=1 << 50, description="Raw bytes, a minute's average.")
+    burst_bytes: Annotated[int, Field(ge=1, le=1 << 50), BeforeValidator(_number)] | None = Field(
+        None, description="Beyond it, after a quiet time; a minute's worth."
     )
-    borrow: bool = Field(
+    borrow: StrictBool = Field(
         True, description="More is stored while other namespaces leave their quotas unused."
     )
 
@@ -225,7 +246,7 @@ class LogConfigSpec(Written):
     )
 
     selector: Selector = Field(default_factory=Selector, description="Which containers.")
-    priority: int = Field(
+    priority: Int = Field(
         0, ge=-1000, le=1000, description="Of two that contradict each other the higher counts."
     )
     files: tuple[FilePath, ...] | None = Field(
@@ -258,7 +279,7 @@ class LogConfigSpec(Written):
         description="ClusterLogConfig only. Of each selected namespace; the smallest counts.",
     )
     attributes: Mapping[Name, Value] | None = Field(
-        None, max_length=16, description="Fields that every line gets."
+        None, max_length=MOST_ATTRIBUTES, description="Fields that every line gets."
     )
 
     @model_validator(mode="after")

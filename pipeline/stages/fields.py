@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.logconfig.patterns import compiled
 from pipeline.logconfig.spec import Parse
-from pipeline.stages.logline import read_line
+from pipeline.stages.logline import KLOG, MAX_BYTES, read_line
 
 UNPARSED = "kubeledger.unparsed"  # a line that is not in the format that was named
 _MOST = 32
@@ -53,11 +53,11 @@ def _by_groups(pattern: Any) -> Parser:
 
 
 def _klog(body: bytes) -> Mapping[str, str] | None:
-    line = read_line(body, host=False)
-    text = _text(body[:1])
-    if text not in _LEVELS or line.message.encode("utf-8", "replace") == body:
+    level = _LEVELS.get(_text(body[:1]))
+    if level is None or not KLOG.match(_text(body[:MAX_BYTES])):
         return None
-    return {"level": _LEVELS[text], "msg": line.message, **line.fields}
+    line = read_line(body, host=False)
+    return {"level": level, "msg": line.message, **line.fields}
 
 
 def _text(value: bytes | str) -> str:

@@ -32,7 +32,7 @@ _SYSLOG = re.compile(
     r"\S+ ([^\s:\[\]]+)(?:\[\d+\])?: ?"
 )
 _KERNEL = re.compile(r"(?:<\d{1,3}>)?\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ")
-_KLOG = re.compile(r"[IWEF]\d{4} \d\d:\d\d:\d\d\.\d{6} +\d+ [^\]]*\] ?")
+KLOG = re.compile(r"[IWEF]\d{4} \d\d:\d\d:\d\d\.\d{6} +\d+ [^\]]*\] ?")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _PAIR = re.compile(r'([A-Za-z_][\w./-]*)=("(?:[^"\\]|\\.)*"|[^\s]*)')
 _ESCAPE = re.compile(r'\\(?:([abfnrtv\\"\'])|x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8}))')
@@ -72,7 +72,7 @@ def read_line(body: bytes, *, host: bool) -> LogLine:
 def _read(text: str) -> tuple[str, dict[str, str]]:
     if text.startswith("{"):
         return _object(text)
-    if found := _KLOG.match(text):
+    if found := KLOG.match(text):
         rest = text[found.end() :]
         quoted = _QUOTED.match(rest)
         if quoted is None:

@@ -49,13 +49,8 @@ class Redactor:
         self.rules = [_preset(name) for name in wish.presets]
         for secret in wish.patterns:
             text = secret.replacement
-            self.rules.append(
-                Rule(
-                    secret.name,
-                    compiled(secret.pattern),
-                    f"[redacted:{secret.name}]".encode() if text is None else text.encode(),
-                )
-            )
+            replace = _named(secret.name) if text is None else text.encode()
+            self.rules.append(Rule(secret.name, compiled(secret.pattern), replace))
 
     def apply(self, bodies: Sequence[bytes], counts: Counter[str]) -> list[bytes]:
         """The bodies without secrets; `counts` gets the replacements per rule."""
@@ -70,9 +65,14 @@ class Redactor:
 
 
 def _preset(name: str) -> Rule:
-    text = f"[redacted:{name}]".encode()
-    replace = _card if name == "cards" else text
+    replace = _card if name == "cards" else _named(name)
     return Rule(name, compiled(_PRESETS[name]), replace)
+
+
+def _named(name: str) -> Callable[[Any], bytes]:
+    """No template: a backslash in a name is nothing but that."""
+    text = f"[redacted:{name}]".encode()
+    return lambda _: text
 
 
 def _card(match: Any) -> bytes:

@@ -28,27 +28,29 @@ REASONS = (EXCLUDED, FILTERED, SAMPLED, QUOTA, LIMITED)
 _BURST_S = 10.0
 _NS = 1_000_000_000
 Floats = NDArray[np.float64]
+Bucket = tuple[str, str, str]  # pod's uid, container, file in a volume
 
 
 @dataclass(slots=True)
 class Limiter:
-    """Token buckets by file, in the lines' own time. Lost with the partition: then each file may
-    have one more burst, and nothing else changes."""
+    """Token buckets, in the lines' own time: a container has one, whatever files the runtime
+    writes, and each file in a volume. Lost with the partition: then each may have one more burst,
+    and nothing else changes."""
 
-    buckets: dict[int, tuple[int, float]] = field(default_factory=dict)  # last ts, bytes left
+    buckets: dict[Bucket, tuple[int, float]] = field(default_factory=dict)  # last ts, bytes left
     most: int = 50_000
 
-    def allow(self, file_id: int, limit: Limit, ts: Ints, wanted: int) -> float:
+    def allow(self, of: Bucket, limit: Limit, ts: Ints, wanted: int) -> float:
         """How many of `wanted` bytes may be stored; they are taken."""
         rate = limit.bytes_per_second
         burst = float(limit.burst_bytes or rate * _BURST_S)
         newest = int(ts.max())
-        last, left = self.buckets.pop(file_id, (newest, burst))
+        last, left = self.buckets.pop(of, (newest, burst))
         left = min(burst, left + max(newest - last, 0) / _NS * rate)
         # A backlog is read at once: what its own time span allows is allowed.
         left = max(left, min((newest - int(ts.min())) / _NS * rate, float(wanted)))
         taken = min(left, float(wanted))
-        self.buckets[file_id] = max(newest, last), left - taken
+        self.buckets[of] = max(newest, last), left - taken
         while len(self.buckets) > self.most:
             del self.buckets[next(iter(self.buckets))]
         return taken
@@ -72,6 +74,7 @@ def shares(
     nbytes: Ints,
     ts: Ints,
     limiter: Limiter,
+    bucket: Bucket,
 ) -> Shares:
     """The lines of one chunk's origin."""
     reason = np.full(len(bodies), -1, np.int8)
@@ -97,7 +100,7 @@ def shares(
         _mark(reason, chance >= share, QUOTA)
     if wish.limit is not None and (left := reason < 0).any():
         wanted = int(nbytes[left].sum())
-        allowed = limiter.allow(file_id, wish.limit, ts[left], wanted)
+        allowed = limiter.allow(bucket, wish.limit, ts[left], wanted)
         if allowed < wanted:
             share *= _fitting(left, errors, nbytes, allowed, wanted)
             _mark(reason, chance >= share, LIMITED)

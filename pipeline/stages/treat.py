@@ -96,6 +96,7 @@ def _shares(
         nbytes=rows.nbytes[at],
         ts=rows.ts[at],
         limiter=limiter,
+        bucket=(origin.source.uid, origin.source.container, origin.source.file),
     )
     return found.reason.astype(np.int64), found.weight
 
@@ -138,6 +139,7 @@ def _rewrite(
             done.mistakes[by] = (done.mistakes.get(by, (0, b""))[0] + 1, bodies[i])
             found = {UNPARSED: wish.format}
         if found:
-            fields[i] = as_json({**found, **wish.constants})
+            # What every line gets comes first, too: there is an end to how many fields one has.
+            fields[i] = as_json({**wish.constants, **found, **wish.constants})
         else:
             fields[i] = constant

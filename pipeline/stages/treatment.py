@@ -17,10 +17,11 @@ from pipeline.stages.redact import Redactor
 
 PROBLEM = "kubeledger.config"  # field of lines whose configuration cannot be followed
 FILE = "log.file.path"  # field of lines of files in volumes: the path in the container
-# Lines that are stored whatever the rate. Levels as the table recognises them, and traces.
+# Lines that are stored whatever the rate. Levels as the table recognises them, traces, and what is
+# thrown by name.
 ERRORS = compiled(
     r"(?im)\b(?:warn|warning|error|err|severe|fatal|critical|crit|panic|alert|emerg|exception|"
-    r"traceback)\b|^[WEF][0-9]{4} "
+    r"traceback|(?-i:[A-Z]\w*(?:Error|Exception|Throwable)))\b|^[WEF][0-9]{4} "
 )
 _STREAMS = {"all": (STDOUT, STDERR), "stdout": (STDOUT,), "stderr": (STDERR,), "none": ()}
 

@@ -263,12 +263,56 @@ def test_what_is_generated_is_what_is_committed() -> None:
             ),
             "collector.forward: give a hostPort",
         ),
+        ((*PLAIN, "--set", "collector.volumeFiles.hostPaths={/a,/a}"), "hostPaths"),
+        ((*PLAIN, "--set", "podAnnotations.a=1"), "podAnnotations"),
+        ((*PLAIN, "--set", "collector.nodeSelector.gpu=true"), "nodeSelector"),
+        (
+            (*PLAIN, "--set-string", r"podLabels.app\.kubernetes\.io/name=x"),
+            "app.kubernetes.io/name",
+        ),
+        ((*PLAIN, "--set", "logProcessor.replicas=9"), "logProcessor.autoscaling.maxReplicas"),
     ],
 )
 def test_wrong_values_are_refused_by_name(wrong: tuple[str, ...], said: str) -> None:
     with pytest.raises(subprocess.CalledProcessError) as caught:
         chart.template(*wrong)
     assert said in caught.value.stderr
+
+
+@pytest.mark.parametrize("name", chart.PROFILES)
+def test_a_release_and_a_namespace_may_be_called_by_a_number(name: str) -> None:
+    text = chart.run_helm(
+        "template", "123", str(chart.CHART), "--namespace", "456",
+        "--kube-version", chart.KUBE_VERSION, *chart.profile(name),
+    )  # fmt: skip
+    for found in filter(None, yaml.safe_load_all(text)):
+        meta = found["metadata"]
+        assert isinstance(meta.get("namespace", ""), str), meta
+        assert meta["labels"]["app.kubernetes.io/instance"] == "123"
+        spaces = [one["namespace"] for one in found.get("subjects", ())]
+        assert set(spaces) <= {"456"}
+
+
+def test_nobody_is_not_everybody() -> None:
+    nobody = ("networkPolicy.metricsFrom", "networkPolicy.alertsEgress", "collector.forward.from")
+    wish = [word for name in nobody for word in ("--set-json", f"{name}=[]")]
+    forward = ("enabled=true", "tlsSecret=x", "sharedKeySecret.name=x")
+    wish += [word for one in forward for word in ("--set", f"collector.forward.{one}")]
+    found = [one for one in chart.objects(*PLAIN, *wish) if one["kind"] == "NetworkPolicy"]
+    assert len(found) == 6
+    assert not any(one["spec"]["ingress"] for one in found)
+
+
+def test_a_directory_is_mounted_once() -> None:
+    paths = "{/var/lib/docker/containers,/var/lib/kubelet/pods,/var/log,/data}"
+    given = ("volumeFiles.enabled=true", f"volumeFiles.hostPaths={paths}",
+             "paths.links={/var/lib/docker/containers}")  # fmt: skip
+    wish = [word for one in given for word in ("--set", f"collector.{one}")]
+    (collect,) = (one for one in chart.objects(*PLAIN, *wish) if one["kind"] == "DaemonSet")
+    (container,) = collect["spec"]["template"]["spec"]["containers"]
+    mounted = [one["mountPath"] for one in container["volumeMounts"]]
+    assert len(mounted) == len(set(mounted))
+    assert "/data" in mounted
 
 
 def test_no_secret_is_given_as_a_value() -> None:

@@ -4,7 +4,9 @@ import io
 import json
 
 import pytest
+from click.testing import CliRunner
 
+from pipeline.console.serving import size_command
 from pipeline.console.sizing import Size, print_size, size
 
 
@@ -42,3 +44,10 @@ def test_both_forms_say_the_same() -> None:
     found = json.loads(document.getvalue())
     assert found["partitions"] == size(100, 0.5).partitions
     assert "100 nodes x 0.5 MB/s: 50.0 MB/s of log" in text.getvalue()
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-1", "0", "much"])
+def test_what_is_no_number_is_no_traceback(text: str) -> None:
+    done = CliRunner().invoke(size_command, ["--nodes", "10", "--mb-per-node", text])
+    assert done.exit_code == 2
+    assert "Invalid value for '--mb-per-node'" in done.output

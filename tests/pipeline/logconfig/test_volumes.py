@@ -96,6 +96,14 @@ CASES: dict[str, tuple[str, str, list[Any], dict[str, dict[str, str]], list[str]
         {LOG: {"attributes": "logstore=biz"},
          "/var/log/app/*/*.log": {"attributes": "logstore=biz"}}, [],
     ),
+    "AliyunLogConfig that filters and hides": (
+        "", "", [logtail("dockerFile: true, logPath: /var/log/app, filePattern: '*.log', "
+                         "filterKey: [content, ip], filterRegex: [^A, ^10], sensitive_keys: "
+                         "[{key: content, type: const, const: '***', regex_begin: 'pw=', "
+                         "regex_content: '[^,]+', all: true}, {key: ip, type: md5}]")],
+        {LOG: {"attributes": "logstore=biz", "include_lines": "^A", "redact": "secret-1"}},
+        ["filterKey on 'ip': only whole lines", "sensitive_keys on 'ip': only whole lines"],
+    ),
     "AliyunLogConfig of others": (
         "", "", [logtail("dockerFile: true, logPath: /var/log/app, filePattern: '*.log', "
                          "advanced: {k8s: {K8sNamespaceRegex: ^bank$}}")], {}, [],

@@ -1,6 +1,7 @@
 """Who wins, and what cannot be followed: one case a row."""
 
 import textwrap
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import yaml
 from pipeline.console.logconfig_text import explained
 from pipeline.logconfig.manifest import pod_in
 from pipeline.logconfig.objects import read_object
+from pipeline.stages.redact import Redactor
 
 POD = """
 kind: Pod
@@ -166,6 +168,11 @@ CASES = {
         "aliyun.logs.w.format.pattern: '(?<code>\\d+)'", "", [],
         {"attributes": "logstore=w", "parse": r"regex (?P<code>\d+)"}, [],
     ),
+    "variables of the store alone": (
+        "", "{name: aliyun_logs_y, value: stdout}, {name: aliyun_logs_y_shard, value: '4'}, "
+            "{name: aliyun_logs_y_logstoremode, value: query}", [],
+        {"attributes": "logstore=y"}, [],
+    ),
     "variable before label": (
         "aliyun.logs.x: stdout", "{name: aliyun_logs_y, value: stdout}", [],
         {"attributes": "logstore=y"}, [],
@@ -177,6 +184,17 @@ CASES = {
     "fluent bit of a container": (
         "fluentbit.io/exclude-side: 'true', fluentbit.io/exclude-web: 'true'", "", [],
         {"exclude": "all"}, [],
+    ),
+    "fluent bit, a container alone": (
+        "fluentbit.io/exclude: 'true', fluentbit.io/exclude-web: 'false'", "", [], {}, [],
+    ),
+    "fluent bit, a stream of a container": (
+        "fluentbit.io/exclude: 'true', fluentbit.io/exclude_stderr-web: 'no'", "", [],
+        {"exclude": "stdout"}, [],
+    ),
+    "a label without a value": (
+        "", "", [stdout("IncludeK8sLabel: {app: }")],
+        {"attributes": "project=p1, logstore=app-log"}, [],
     ),
     "fluent bit's own parser": (
         "fluentbit.io/parser: mine", "", [], {}, ["not known here; use kubeledger.io/parser"],
@@ -218,10 +236,13 @@ CASES = {
         "", "", [log_config("t", "parser: {format: json}")], {}, ["did you mean `parse`?"],
     ),
     "object of a wrong type": (
-        "", "", [log_config("t", "limit: {bytesPerSecond: viel}")], {}, ["valid integer"],
+        "", "", [log_config("t", "limit: {bytesPerSecond: viel}")], {}, ["expected a number"],
     ),
     "object that names others": (
         "", "", [log_config("t", "selector: {namespaces: [bank]}")], {}, ["for its own namespace"],
+    ),
+    "rate beyond every number": (
+        f"kubeledger.io/rate: '{'9' * 400}MB/s'", "", [], {}, ["is neither a share like 10%"],
     ),
     "object without sense": ("", "", [log_config("t", "[]")], {}, ["found a list"]),
 }  # fmt: skip
@@ -247,6 +268,14 @@ def test_objects_of_one_rank_that_contradict_each_other_are_a_conflict() -> None
     found = explained(pod, [read_object(one) for one in (A, B, WHOLE)])[0].document()
     assert found["conflicts"] == ["parse: LogConfig shop/a counts, LogConfig shop/b says otherwise"]
     assert found["settings"]["parse"]["beaten"] == ["LogConfig shop/b", "ClusterLogConfig c"]
+
+
+def test_what_replaces_a_secret_may_begin_with_a_digit() -> None:
+    options = "SourceKey: content, Method: const, RegexBegin: pw=, RegexContent: x+"
+    step = f"[{{Type: processor_desensitize, {options}, ReplaceString: '0\\1'}}]"
+    (spec,) = read_object(pipeline("{Type: input_container_stdio}", step)).specs
+    assert spec.redact is not None
+    assert Redactor(spec.redact).apply([b"pw=xxx"], Counter()) == [b"pw=0\\1"]
 
 
 def test_there_are_enough_cases() -> None:

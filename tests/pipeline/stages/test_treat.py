@@ -1,5 +1,6 @@
 """Secrets, shares and fields, stage by stage."""
 
+import json
 from collections import Counter
 
 import numpy as np
@@ -7,13 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.contract.record import VOLUME, Source
+from pipeline.logconfig.claims import Claim, Rank
+from pipeline.logconfig.complaints import BadSettings
 from pipeline.logconfig.patterns import compiled
 from pipeline.logconfig.reading import settings
 from pipeline.logconfig.spec import Limit, Parse
 from pipeline.stages.fields import parser_of
 from pipeline.stages.matching import matching
 from pipeline.stages.redact import Redactor, luhn
+from pipeline.stages.rows import Origins, PodView, RowList
 from pipeline.stages.shed import Limiter, chances
+from pipeline.stages.treat import treat
+from pipeline.stages.treatment import ERRORS, treatment
 
 # Not one of these is a real credential: repeated letters, published examples, test numbers.
 AWS = b"AKIA" + b"IOSFODNN7EXAMPLE"
@@ -116,6 +123,38 @@ def test_a_replacement_may_keep_a_group() -> None:
     assert counts == {"p": 1}
 
 
+@pytest.mark.parametrize(
+    ("pattern", "replacement"),
+    [("pw", "\\1"), ("(pw)", "\\2"), ("pw", "\\g<x>"), ("pw", "\\"), ("pw", "\\x")],
+)
+def test_a_replacement_that_the_pattern_has_no_group_for_is_refused(
+    pattern: str, replacement: str
+) -> None:
+    with pytest.raises(BadSettings, match="not a replacement for the pattern"):
+        redactor(patterns=[{"name": "p", "pattern": pattern, "replacement": replacement}])
+
+
+def test_a_name_is_no_template() -> None:
+    wish = redactor(patterns=[{"name": "a\\1", "pattern": "pw"}])
+    assert wish.apply([b"pw"], Counter()) == [b"[redacted:a\\1]"]
+
+
+@pytest.mark.parametrize(
+    ("body", "spared"),
+    [
+        (b"level=warn x", True),
+        (b"E1123 05:51:17.076067 16481 generic.go:455] x", True),
+        (b"java.lang.NullPointerException: x", True),
+        (b"ValueError: invalid literal", True),
+        ("支付失败 OutOfMemoryError".encode(), True),
+        (b"errno=0, no mirror, 12 errors_total", False),
+        (b"exceptional", False),
+    ],
+)
+def test_lines_that_speak_of_errors(body: bytes, spared: bool) -> None:
+    assert matching([ERRORS], [b"x", body, b"y"]).tolist() == [False, spared, False]
+
+
 def test_luhn() -> None:
     assert luhn([4, 5, 3, 9, 1, 4, 8, 8, 0, 3, 4, 3, 6, 4, 6, 7])
     assert not luhn([8, 2, 7, 3, 1, 2, 3, 2, 7, 3, 5, 2, 0, 5, 6, 9])
@@ -133,14 +172,15 @@ def test_chances_are_even_and_depend_on_the_place_alone() -> None:
 
 def test_a_bucket_fills_with_the_lines_time() -> None:
     limiter, limit = Limiter(), Limit(bytes_per_second=100, burst_bytes=300)
+    main, side = ("uid-1", "main", ""), ("uid-1", "side", "")
     second = 1_000_000_000
     at = np.array([0], np.int64)
-    assert limiter.allow(7, limit, at, 250) == 250
-    assert limiter.allow(7, limit, at, 250) == 50
-    assert limiter.allow(7, limit, at + second, 250) == 100
-    assert limiter.allow(8, limit, at, 1000) == 300
+    assert limiter.allow(main, limit, at, 250) == 250
+    assert limiter.allow(main, limit, at, 250) == 50
+    assert limiter.allow(main, limit, at + second, 250) == 100
+    assert limiter.allow(side, limit, at, 1000) == 300
     backlog = np.array([2 * second, 32 * second], np.int64)
-    assert limiter.allow(7, limit, backlog, 10_000) == 3000
+    assert limiter.allow(main, limit, backlog, 10_000) == 3000
 
 
 @pytest.mark.parametrize(
@@ -156,6 +196,10 @@ def test_a_bucket_fills_with_the_lines_time() -> None:
          b'E1123 05:51:17.076067   16481 generic.go:455] "Sync failed" err="x" pod="a/b"',
          {"level": "error", "msg": "Sync failed", "err": "x", "pod": "a/b"}),
         (Parse(format="klog"), b"Error: nothing of klog", None),
+        (Parse(format="klog"), b"Error: nothing of klog \xff", None),
+        (Parse(format="klog"), b"Warning: " + b"x" * 20_000, None),
+        (Parse(format="klog"), b"I1123 05:51:17.076067       1 main.go:8] up \xff",
+         {"level": "info", "msg": "up \ufffd"}),
         (Parse(format="json"), b'{"a":1}', {}),
         (Parse(format="json"), b"plain", None),
         (Parse(format="regex", pattern=r"(?P<n>\d+)|(?P<w>x)"), b"12", {"n": "12"}),
@@ -166,3 +210,41 @@ def test_formats(wish: Parse, body: bytes, expected: dict[str, str] | None) -> N
     assert parse is not None
     found = parse(body)
     assert (dict(found) if found is not None else None) == expected
+
+
+def test_a_line_of_many_fields_keeps_those_that_every_line_gets() -> None:
+    pattern = "".join(f"(?P<f{n}>.)" for n in range(40))
+    wish = settings(parse={"format": "regex", "pattern": pattern}, attributes={"team": "支付"})
+    made = treatment([Claim(Rank.LOG_CONFIG, "LogConfig shop/web", wish)], [])
+    rows, origins = RowList(), Origins()
+    origin = origins.index(
+        1, Source("", "shop", "web-0", "u", "web", 0, ""), PodView(treatment=made)
+    )
+    rows.fixed.append((0, 1, 0, 0, 41, 0, 0, origin))
+    rows.bodies.append(b"x" * 40)
+    found = treat(rows.take(), origins, Limiter()).rows.fields
+    assert found is not None
+    stored = json.loads(found[0])
+    assert stored["team"] == "支付"
+    assert len(stored) == 32
+
+
+@pytest.mark.parametrize(
+    ("paths", "stored"),
+    [
+        (["/var/log/pods/x/web/0.log", "/var/log/pods/x/web/0.log.20261127", "1.log"], 300),
+        ([f"{VOLUME}/var/log/a.log", f"{VOLUME}/var/log/b.log", "0.log"], 900),
+    ],
+)
+def test_a_rotation_gives_no_further_burst(paths: list[str], stored: int) -> None:
+    wish = settings(limit={"bytesPerSecond": 1, "burstBytes": 300})
+    made = treatment([Claim(Rank.LOG_CONFIG, "LogConfig shop/web", wish)], [])
+    rows, origins = RowList(), Origins()
+    for number, path in enumerate(paths):
+        source = Source("", "shop", "web-0", "u", "web", 0, path)
+        origin = origins.index(number, source, PodView(treatment=made))
+        for line in range(3000):
+            rows.fixed.append((0, 1, 0, line, 1, 0, 0, origin))
+            rows.bodies.append(b"")
+    kept = treat(rows.take(), origins, Limiter()).rows
+    assert stored * 0.8 < len(kept) < stored * 1.2

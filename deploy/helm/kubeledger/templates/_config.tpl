@@ -71,7 +71,7 @@ cluster: {{ .Values.cluster | quote }}
 broker: {{- include "kubeledger.broker" (list . "watch") | nindent 2 }}
 health: "0.0.0.0:9603"
 lease:
-  namespace: {{ .Release.Namespace }}
+  namespace: {{ .Release.Namespace | quote }}
   name: {{ include "kubeledger.name" . }}-watch
 {{- with .Values.watcher.certificates }}
 secrets: {{- toYaml . | nindent 2 }}

@@ -6,7 +6,7 @@
 {{- define "kubeledger.selector" -}}
 {{- $root := index . 0 -}}
 app.kubernetes.io/name: kubeledger
-app.kubernetes.io/instance: {{ $root.Release.Name }}
+app.kubernetes.io/instance: {{ $root.Release.Name | quote }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 
@@ -40,7 +40,7 @@ annotations:
 {{- with .Values.image.pullSecrets }}
 imagePullSecrets:
   {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
   {{- end }}
 {{- end }}
 {{- end }}
@@ -123,7 +123,7 @@ password_file: /etc/kubeledger/kafka-password/{{ .passwordSecret.key }}
 {{- with fromYaml (include "kubeledger.existing" (list (index . 0) "existingClickHouse" (index . 1))) }}
 host: {{ required "existingClickHouse.host: name your ClickHouse, or set embedded.enabled" .host | quote }}
 port: {{ .port }}
-database: {{ .database }}
+database: {{ .database | quote }}
 user: {{ .user | quote }}
 {{- if .passwordSecret.name }}
 password_file: /etc/kubeledger/clickhouse-password/{{ .passwordSecret.key }}
@@ -133,7 +133,7 @@ secure: {{ .secure }}
 ca_file: /etc/kubeledger/clickhouse-ca/{{ .caSecret.key }}
 {{- end }}
 {{- if .cluster }}
-cluster: {{ .cluster }}
+cluster: {{ .cluster | quote }}
 {{- end }}
 ttl_days: {{ .ttlDays }}
 {{- end }}
@@ -174,7 +174,7 @@ volumes:
 {{- range $files }}
   - name: {{ .name }}
     secret:
-      secretName: {{ .secret }}
+      secretName: {{ .secret | quote }}
       defaultMode: 0440
       items:
         {{- range .keys }}
