@@ -29,6 +29,7 @@ from pipeline.contract.state import (
     OBJECT,
     PROBE,
     SAMPLE,
+    SIGNAL,
     SYNCED,
     TICK,
     StateEvent,
@@ -46,6 +47,8 @@ SNAPSHOT_VERSION = 3
 _KEYS = dict.fromkeys(KINDS, "") | {
     OBJECT: "resource", SYNCED: "resource", SAMPLE: "part", PROBE: "probe", EVENT: "reason"
 }  # fmt: skip
+
+_OF_NODES = (SAMPLE, PROBE, SIGNAL)  # records of what runs on a node
 
 See = Callable[[StateEvent, Scene], None]
 
@@ -93,6 +96,7 @@ class Readiness:
                 self._show(deletion)
         if kind == TICK:
             self.book.expire(scene.now)
+            self.world.tick(scene.now)
         elif not self.book.touched:
             return scene.facts  # the end of nearly every sample
         for entity in self.book.drain(tick=kind == TICK):
@@ -109,7 +113,11 @@ class Readiness:
         if kind == OBJECT:
             if "cut" in body and body["type"] != DELETED:
                 return  # metadata alone: what was known of it stays
-            self.world.see(body["resource"], body["type"] == DELETED, body["object"])
+            if body.get("replaced"):
+                return  # what has its name now is another object
+            self.world.see(body["resource"], body["type"] == DELETED, body["object"], event.t)
+        elif kind in _OF_NODES and self.world.departed(body.get("node", ""), event.t):
+            return
         key = body.get(_KEYS[kind], "")
         readers = self._readers[kind].get(key)
         if readers is None:

@@ -36,6 +36,8 @@ _SHORT = {
     "verticalpodautoscaler": "vpa",
 }
 
+FORGET_MS = 900_000  # more than any delay of a collector's records
+
 
 @dataclass(slots=True)
 class Pod:
@@ -56,6 +58,7 @@ class WorldState:
     owners: dict[str, str] = field(default_factory=dict)  # workload entity -> its owner
     zones: dict[str, str] = field(default_factory=dict)  # node -> zone, "" if it has none
     claims: dict[str, dict[str, None]] = field(default_factory=dict)  # claim -> pods that use it
+    departed: dict[str, int] = field(default_factory=dict)  # node that was deleted -> last heard of
 
 
 class World:
@@ -81,14 +84,14 @@ class World:
         users = [(self.workload_of(*key.split("/", 1)), key) for key in keys]
         return users or [(object_entity("PersistentVolumeClaim", namespace, claim), "")]
 
-    def see(self, resource: str, deleted: bool, obj: Mapping[str, Any]) -> None:
+    def see(self, resource: str, deleted: bool, obj: Mapping[str, Any], now: int = 0) -> None:
         """An object version. Only pods, nodes and owners of pods matter here. A deletion that is
         told late does not take away what has the same name now."""
         self.left.clear()
         if resource == "pods":
             self._pod(deleted, obj)
         elif resource == "nodes":
-            self._node(deleted, obj)
+            self._node(deleted, obj, now)
         elif resource in ("replicasets", "jobs"):
             self._owner(resource, deleted, obj)
 
@@ -118,23 +121,40 @@ class World:
         if old is None:
             return
         del self.state.pods[key]
-        self.state.on_node.get(old.node, {}).pop(key, None)
+        there = self.state.on_node.get(old.node, {})
+        there.pop(key, None)
+        if not there:
+            self.state.on_node.pop(old.node, None)
         for claim in old.claims:
             users = self.state.claims.get(claim, {})
             users.pop(key, None)
             if not users:
                 self.state.claims.pop(claim, None)
 
-    def _node(self, deleted: bool, obj: Mapping[str, Any]) -> None:
+    def _node(self, deleted: bool, obj: Mapping[str, Any], now: int) -> None:
         meta = obj["metadata"]
         if deleted:
             self.state.zones.pop(meta["name"], None)
-            self.state.on_node.pop(meta["name"], None)
+            self.state.departed[meta["name"]] = now
             return
+        self.state.departed.pop(meta["name"], None)
         labels = meta.get("labels") or {}
         self.state.zones[meta["name"]] = labels.get("topology.kubernetes.io/zone") or labels.get(
             "failure-domain.beta.kubernetes.io/zone", ""
         )
+
+    def departed(self, node: str, now: int) -> bool:
+        """It was deleted. What runs there may speak for a while, and of no node of the cluster."""
+        if node not in self.state.departed:
+            return False
+        self.state.departed[node] = now
+        return True
+
+    def tick(self, now: int) -> None:
+        """Forget the departed of which nothing is heard any more."""
+        for node, heard in list(self.state.departed.items()):
+            if now - heard > FORGET_MS:
+                del self.state.departed[node]
 
     def _owner(self, resource: str, deleted: bool, obj: Mapping[str, Any]) -> None:
         entity, left = learn_owner(self.state.owners, resource, deleted, obj)

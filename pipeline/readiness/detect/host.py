@@ -12,7 +12,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.contract.state import GROWTH, HOST, OK, SAMPLE, TICK, StateEvent
+from pipeline.contract.state import (
+    DELETED,
+    GROWTH,
+    HOST,
+    OBJECT,
+    OK,
+    SAMPLE,
+    TICK,
+    StateEvent,
+)
 from pipeline.readiness.detector import Scene
 from pipeline.readiness.world import node_entity
 
@@ -79,7 +88,7 @@ class Host:
         "host/logs-flow": "containers of the node are logging",
         "host/dark": "nothing on the node reports any more, the collector neither",
     }
-    READS = ((SAMPLE, ""), (TICK, ""))
+    READS = ((SAMPLE, ""), (OBJECT, "nodes"), (TICK, ""))
 
     def __init__(self) -> None:
         self.state = HostsState()
@@ -89,6 +98,10 @@ class Host:
             self._dark(scene)
             return
         body, now = event.body, scene.now
+        if event.kind == OBJECT:
+            if body["type"] == DELETED:
+                self.state.nodes.pop(body["object"]["metadata"]["name"], None)
+            return
         node, part = body["node"], body["part"]
         host = self.state.nodes.get(node)
         if host is None:
