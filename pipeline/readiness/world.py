@@ -6,6 +6,7 @@ Entities are named here, once: see pipeline/contract/facts.py.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any, cast
 
 _CLASSES = {
@@ -36,7 +37,7 @@ _SHORT = {
     "verticalpodautoscaler": "vpa",
 }
 
-FORGET_MS = 900_000  # more than any delay of a collector's records
+FORGET_MS = 900_000  # more than any delay of a record, and than what is said of an ended pod
 
 
 @dataclass(slots=True)
@@ -59,6 +60,8 @@ class WorldState:
     zones: dict[str, str] = field(default_factory=dict)  # node -> zone, "" if it has none
     claims: dict[str, dict[str, None]] = field(default_factory=dict)  # claim -> pods that use it
     departed: dict[str, int] = field(default_factory=dict)  # node that was deleted -> last heard of
+    # Pod that was deleted -> its node, and when; oldest first.
+    gone: dict[str, tuple[str, int]] = field(default_factory=dict)
 
 
 class World:
@@ -72,6 +75,11 @@ class World:
     def pods_on(self, node: str) -> Iterator[Pod]:
         pods = self.state.pods
         return (pods[key] for key in self.state.on_node.get(node, ()))
+
+    def node_of(self, key: str) -> str:
+        """Node of a pod (namespace/name), also of one that was deleted lately; "" for none."""
+        pod = self.state.pods.get(key)
+        return pod.node if pod else self.state.gone.get(key, ("", 0))[0]
 
     def workload_of(self, namespace: str, name: str) -> str:
         """Entity that an observation about this pod belongs to."""
@@ -89,19 +97,21 @@ class World:
         told late does not take away what has the same name now."""
         self.left.clear()
         if resource == "pods":
-            self._pod(deleted, obj)
+            self._pod(deleted, obj, now)
         elif resource == "nodes":
             self._node(deleted, obj, now)
         elif resource in ("replicasets", "jobs"):
             self._owner(resource, deleted, obj)
 
-    def _pod(self, deleted: bool, obj: Mapping[str, Any]) -> None:
+    def _pod(self, deleted: bool, obj: Mapping[str, Any], now: int) -> None:
         meta = obj["metadata"]
         key = f"{meta['namespace']}/{meta['name']}"
         old = self.state.pods.get(key)
         if deleted:
             if old is not None and old.uid == meta["uid"]:
                 self._forget(key, old)
+                self.state.gone.pop(key, None)
+                self.state.gone[key] = old.node, now
             return
         spec = obj.get("spec") or {}
         node = spec.get("nodeName") or ""
@@ -151,7 +161,11 @@ class World:
         return True
 
     def tick(self, now: int) -> None:
-        """Forget the departed of which nothing is heard any more."""
+        """Forget the departed of which nothing is heard any more, and pods that are long gone."""
+        gone = self.state.gone
+        old = takewhile(lambda item: now - item[1][1] > FORGET_MS, gone.items())
+        for key, _ in list(old):
+            del gone[key]
         for node, heard in list(self.state.departed.items()):
             if now - heard > FORGET_MS:
                 del self.state.departed[node]

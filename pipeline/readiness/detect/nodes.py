@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.contract.state import DELETED, OBJECT, TICK, StateEvent
+from pipeline.readiness.detect.conditions import conditions_of
 from pipeline.readiness.detector import Scene
 from pipeline.readiness.world import World, node_entity
 
@@ -116,8 +117,7 @@ class Nodes:
             obj["metadata"].get("deletionTimestamp")
         ) or not TAKERS.keys().isdisjoint(taints)
         self._taken_out(name, node, scene)
-        conditions = {c["type"]: c for c in (obj.get("status") or {}).get("conditions") or ()}
-        ready = conditions.get("Ready")
+        ready = conditions_of(obj.get("status")).get("Ready")
         if ready is not None and _status(ready) != node.ready:
             self._moved(name, node, ready, scene)
 
