@@ -62,6 +62,7 @@ class _State:
     now: int
     started: int
     sight: SightState = field(default_factory=SightState)  # absent from older snapshots
+    told: int = 0
 
 
 _ADAPTERS: dict[type, TypeAdapter[Any]] = {}  # made once: that takes longer than to use one
@@ -88,7 +89,7 @@ class Readiness:
     def apply(self, event: StateEvent, offset: int, gone: Sequence[StateEvent] = ()) -> list[Fact]:
         """Facts that follow from this event, in a fixed order."""
         scene, kind = self.scene, event.kind
-        scene.begin(event.t, offset)
+        scene.begin(event.t, offset, of_node=kind in _OF_NODES)
         self._show(event)
         if kind == SYNCED:
             self.sight.told(event.body, event.t)
@@ -164,6 +165,7 @@ class Readiness:
             self.scene.now,
             self.scene.started,
             self.sight.state,
+            self.scene.told,
         )
 
     def _take(self, state: _State) -> None:
@@ -172,6 +174,7 @@ class Readiness:
         self.sight = Sight(state.sight)
         self.scene = Scene(self.book, self.world, self.catalogue, self.sight)
         self.scene.now, self.scene.started = state.now, state.started
+        self.scene.told = state.told
         self.episodes = Episodes(self.scene, state.episodes)
         self.notes = Episodes(self.scene, state.notes, NOTE)
 

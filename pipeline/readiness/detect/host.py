@@ -114,7 +114,7 @@ class Host:
             if body["outcome"] == OK and not (host.plain and _plain(values) == host.plain):
                 self._host(host, node_entity(node), values, scene)
         elif part == GROWTH and body["outcome"] == OK:
-            self._growth(node_entity(node), body.get("values") or {}, scene)
+            self._growth(node_entity(node), body.get("values") or {}, event.t, scene)
 
     def _dark(self, scene: Scene) -> None:
         late = scene.now - DARK_MS
@@ -151,10 +151,11 @@ class Host:
         well = _TROUBLE.isdisjoint(scene.book.atoms(entity))
         host.plain = _plain(values) if well else ()
 
-    def _growth(self, entity: str, values: Mapping[str, Any], scene: Scene) -> None:
+    def _growth(self, entity: str, values: Mapping[str, Any], t: int, scene: Scene) -> None:
+        """`t`: when it was said, by the clock that says since when, too."""
         silent = values.get("silent") or {}
-        since = silent.get("since_ms", scene.now)
-        true = bool(silent) and scene.now - since >= SILENT_MS
+        since = silent.get("since_ms", t)
+        true = bool(silent) and t - since >= SILENT_MS
         if true:
             quote = f"{silent.get('containers', 0)} containers, all that were logging, fell silent"
             scene.hold(entity, "host/logs-silent", quote, since=since)
