@@ -92,7 +92,7 @@ class Readiness:
         scene.begin(event.t, offset, of_node=kind in _OF_NODES)
         self._show(event)
         if kind == SYNCED:
-            self.sight.told(event.body, event.t)
+            self.sight.told(event.body, event.t, scene.now)
             for deletion in gone:
                 self._show(deletion)
         if kind == TICK:

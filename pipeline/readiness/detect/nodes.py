@@ -93,7 +93,7 @@ class Nodes:
         if event.kind == TICK:
             self._tick(scene)
         elif event.body["resource"] == "leases":
-            self._lease(event.body, scene)
+            self._lease(event.body, event.t, scene)
         else:
             self._node(event.body, scene)
 
@@ -156,7 +156,7 @@ class Nodes:
 
     # Leases and silence
 
-    def _lease(self, body: Mapping[str, Any], scene: Scene) -> None:
+    def _lease(self, body: Mapping[str, Any], t: int, scene: Scene) -> None:
         obj = body["object"]
         name = obj["metadata"]["name"]
         node = self.state.nodes.get(name)
@@ -166,7 +166,7 @@ class Nodes:
         if renewed == node.lease_renewed:
             return
         # A renewal is recorded up to 20 s after it was seen; by then the lease may be late again.
-        node.lease_renewed, node.lease_seen = renewed, body.get("seen_ms", scene.now)
+        node.lease_renewed, node.lease_seen = renewed, body.get("seen_ms", t)
         if node.silent_since:
             self._speaks(name, node, scene)
         scene.hold(node_entity(name), "lease/fresh", f"lease renewed {renewed}")
@@ -186,7 +186,9 @@ class Nodes:
                 del self.state.disrupted[entity]
 
     def _tick(self, scene: Scene) -> None:
-        fell, seen, fresh = False, scene.sees("nodes"), scene.now - LEASE_LATE_MS
+        fell, seen, sight, now = False, scene.sees("nodes"), scene.sight, scene.now
+        blind = sight.unseen_until("leases", now, _LEASES) == now
+        fresh = (now if blind else sight.known_until(now)) - LEASE_LATE_MS
         for name, node in self.state.nodes.items():
             if 0 < node.lease_seen <= fresh and not node.virtual:
                 fell |= self._late(name, node, scene)
@@ -199,7 +201,7 @@ class Nodes:
 
     def _late(self, name: str, node: NodeState, scene: Scene) -> bool:
         """Its lease is. True when the node has just been found silent."""
-        age = scene.now - node.lease_seen
+        age = scene.sight.known_until(scene.now) - node.lease_seen
         entity = node_entity(name)
         scene.clear(entity, "lease/fresh")
         since = max(node.lease_seen, scene.sight.unseen_until("leases", scene.now, _LEASES))

@@ -71,6 +71,21 @@ def test_a_silent_node_is_found_beside_one_with_a_wrong_clock(ahead: float, puls
     assert ms(130) < rig.versions()[0]["detected_at"] < ms(150)
 
 
+@pytest.mark.parametrize("ahead", [-3600, -60, -20, 20])
+def test_a_silent_node_is_found_whatever_the_watchers_clock_says(ahead: float) -> None:
+    rig = Rig()
+    for name in NAMES:
+        rig.node(ahead, name=name)
+    for s in range(0, 300, 5):
+        for name in NAMES if s % 20 == 0 else ():
+            if name != DEAD or s <= 100:
+                renewed(rig, s + ahead, name)
+        rig.synced(s + ahead, "leases", namespace="kube-node-lease", next_ms=5000)
+        rig.tick(s)
+    assert rig.open() == {f"node/{DEAD}": "node.not-ready"}
+    assert {body["entity"] for body in rig.versions()} == {f"node/{DEAD}"}
+
+
 def test_events_count_although_the_first_word_came_from_the_future() -> None:
     rig = Rig()
     said(rig, 0, NODE, 3600)
