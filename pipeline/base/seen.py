@@ -124,7 +124,7 @@ class Seen:
             return True
         if told is None and 0 < version <= self.state.floors.get(resource, 0):
             return True
-        known[uid] = (version, meta.get("namespace", ""), meta.get("name", ""))
+        known[uid] = (version, str(meta.get("namespace", "")), str(meta.get("name", "")))
         return False
 
     def _sweep(self, now: int) -> None:

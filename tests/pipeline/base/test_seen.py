@@ -79,3 +79,14 @@ def test_what_is_gone_and_what_has_its_name_now() -> None:
     assert [
         (event.body["object"]["metadata"]["uid"], event.body.get("replaced")) for event in found
     ] == [("old", True), ("other", None)]
+
+
+def test_a_name_that_is_no_text_does_not_spoil_the_snapshot() -> None:
+    known = Seen()
+    for uid, name in (("a", None), ("b", {}), ("c", 3)):
+        meta = {"uid": uid, "resourceVersion": "1", "namespace": name, "name": name}
+        body = {"resource": "nodes", "type": "ADDED", "object": {"metadata": meta}}
+        assert not known.repeats(StateEvent(OBJECT, 1, "w", uid, body))
+    again = Seen()
+    again.restore(known.dump())
+    assert again.dump() == known.dump()
