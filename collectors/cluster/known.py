@@ -45,6 +45,11 @@ class Known:
     def drop(self, uid: str) -> Last | None:
         return self._last.pop(uid, None)
 
+    def names(self, uids: set[str]) -> set[tuple[str, str]]:
+        """(namespace, name) of these, as far as they are known."""
+        found = (self._last.get(uid) for uid in uids)
+        return {(last.namespace, last.name) for last in found if last is not None}
+
     def missing(self, present: set[str]) -> list[str]:
         """Known uids that are not among these."""
         return [uid for uid in self._last if uid not in present]

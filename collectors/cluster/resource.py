@@ -10,6 +10,7 @@ version up to which everything was passed on; a line that did not end does not c
 may break anywhere, and what is passed on twice is passed on by the same id.
 """
 
+from dataclasses import replace
 from random import Random
 
 from collectors.cluster import refusal
@@ -175,8 +176,14 @@ class ResourceWatch:
 
     def _complete(self, listing: Listing, now: Instant) -> list[StateEvent]:
         events: list[StateEvent] = []
-        for uid in self._known.missing(listing.uids):
-            events += self._scribe.missing(uid, listing.version, now)
+        missing = self._known.missing(listing.uids)
+        names = self._known.names(listing.uids) if missing else set()
+        for uid in missing:
+            for event in self._scribe.missing(uid, listing.version, now):
+                meta = event.body["object"]["metadata"]
+                if (meta.get("namespace", ""), meta.get("name", "")) in names:
+                    event = replace(event, body={**event.body, "replaced": True})
+                events.append(event)
         first = not self._scribe.settled and self.scope.resource.name not in EVENTS
         uids = listing.uids if first else None
         events += self._said.listed(listing.version, len(listing.uids), now, uids=uids)

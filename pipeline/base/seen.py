@@ -80,16 +80,28 @@ class Seen:
         return [deletion for deletion in self.vanished(event) if not self.repeats(deletion)]
 
     def vanished(self, event: StateEvent) -> list[StateEvent]:
-        """What a `synced` event says does not exist any more, as deletions."""
+        """What a `synced` event says does not exist any more, as deletions. They come after the
+        objects of the list: where one of those has the name of what is gone, it is `replaced`."""
         body = event.body
         if body.get("outcome") != OK or "uids" not in body:
             return []
         there, version = set(body["uids"]), _number(body.get("version"))
         known = self.state.objects.get(body["resource"], {})
-        gone = [
-            StateEvent(OBJECT, event.t, event.by, f"{event.id}:{uid}", _deletion(body, uid, told))
+        vanished = {
+            uid: told
             for uid, told in known.items()
             if uid not in there and told[0] <= version and _speaks_of(body, uid, told)
+        }
+        names = {told[1:] for uid, told in known.items() if uid not in vanished} if vanished else ()
+        gone = [
+            StateEvent(
+                OBJECT,
+                event.t,
+                event.by,
+                f"{event.id}:{uid}",
+                _deletion(body, uid, told) | ({"replaced": True} if told[1:] in names else {}),
+            )
+            for uid, told in vanished.items()
         ]
         if not (body.get("namespace") or body.get("upto")):
             floor = self.state.floors.get(body["resource"], 0)
@@ -112,7 +124,7 @@ class Seen:
             return True
         if told is None and 0 < version <= self.state.floors.get(resource, 0):
             return True
-        known[uid] = (version, meta.get("namespace", ""), meta.get("name", ""))
+        known[uid] = (version, str(meta.get("namespace", "")), str(meta.get("name", "")))
         return False
 
     def _sweep(self, now: int) -> None:

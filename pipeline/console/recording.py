@@ -11,7 +11,7 @@ from itertools import takewhile
 from typing import Any, Protocol, TextIO
 
 from pipeline.base.errors import Fatal
-from pipeline.base.fold import Folds
+from pipeline.base.fold import Folds, Tripped
 from pipeline.console.drain_text import drain_lines
 from pipeline.console.folds import open_folds
 from pipeline.console.incident_text import duration, incident_document, moment
@@ -92,6 +92,7 @@ class Replayed:
     end: int
     events: int = 0
     facts: list[Fact] = field(default_factory=list)
+    tripped: list[str] = field(default_factory=list)  # events that a fold could not read, and why
 
     @property
     def incidents(self) -> list[dict[str, Any]]:
@@ -144,12 +145,14 @@ class Replayed:
             ],
             "scalings": scaling_documents(self.facts),
             "not_caused_by_scaling": unscaled_documents(self.facts),
+            **({"tripped": self.tripped} if self.tripped else {}),
         }
 
 
 def replay_events(events: Iterable[StateEvent], *, name: str) -> Replayed:
-    """Fold them."""
-    fold, facts = open_folds(), list[Fact]()
+    """Fold them, as the state processor does: what a fold cannot read does not end it."""
+    tripped: list[str] = []
+    fold, facts = open_folds(_telling(tripped)), list[Fact]()
     start = end = count = 0
     for event in events:
         start = start or event.t
@@ -157,7 +160,15 @@ def replay_events(events: Iterable[StateEvent], *, name: str) -> Replayed:
             end = event.t
         facts += fold.apply(event, count)
         count += 1
-    return Replayed(name, start, end, count, facts)
+    return Replayed(name, start, end, count, facts, tripped)
+
+
+def _telling(tripped: list[str]) -> Tripped:
+    def tell(name: str, event: StateEvent, offset: int, error: Exception) -> None:
+        what = f"{type(error).__name__}: {error}"
+        tripped.append(f"event {offset} ({event.kind} {event.id}): {name}: {what}")
+
+    return tell
 
 
 def verify(events: list[StateEvent], replayed: Replayed) -> str:
@@ -165,19 +176,23 @@ def verify(events: list[StateEvent], replayed: Replayed) -> str:
     be the same bytes. Raises Fatal saying where they differ."""
     numbered = list(enumerate(events))
     want = [encode_fact(fact) for fact in replayed.facts]
-    _same(want, _facts(open_folds(), numbered), "a second time")
+    _same(want, _facts(_fresh(), numbered), "a second time")
     twice = [pair for number in numbered for pair in (number, number)]
-    _same(want, _facts(open_folds(), twice), "with every event delivered twice")
+    _same(want, _facts(_fresh(), twice), "with every event delivered twice")
     step = max(1, len(numbered) // _SNAPSHOTS)
-    first = open_folds()
+    first = _fresh()
     done: list[Any] = []
     for at in range(0, len(numbered), step):
-        second = open_folds()
+        second = _fresh()
         second.restore(first.dump())
         _same(want, done + _facts(second, numbered[at:]), f"from a snapshot at event {at}")
         done += _facts(first, numbered[at : at + step])
     places = len(range(0, len(numbered), step))
     return f"verified: the same {len(want)} facts again, with repeats, and from {places} snapshots"
+
+
+def _fresh() -> Folds:
+    return open_folds(_telling([]))
 
 
 def _facts(fold: Folds, events: list[Offset]) -> list[Any]:
@@ -194,6 +209,9 @@ def print_replay(replayed: Replayed, out: TextIO) -> None:
     """Incidents with their evidence, then how the nodes moved."""
     span = duration(replayed.end - replayed.start)
     out.write(f"{replayed.name}: {replayed.events} events in {span}\n")
+    if replayed.tripped:
+        first = harmless(replayed.tripped[0])
+        out.write(f"{len(replayed.tripped)} events could not be read, such as {first}\n")
     if not replayed.incidents:
         out.write("no incidents\n")
     for body in sorted(replayed.episodes, key=lambda body: body["severity"] == NOTE):

@@ -15,8 +15,9 @@ Bodies by kind (`node`, `namespace`, `name` are Kubernetes names; absent means u
           outcome is one of OUTCOMES; `ms` is how long it took; `values` by part: see
           pipeline/contract/samples.py
   object  a version of an API object, trimmed (no managedFields, no last-applied)
-          {resource, type: ADDED|MODIFIED|DELETED, object, inferred?, seen_ms?, cut?}
+          {resource, type: ADDED|MODIFIED|DELETED, object, inferred?, replaced?, seen_ms?, cut?}
           inferred: a list did not have it any more; `object` has metadata alone
+          replaced: of such a one: the list had another object with its name, which came before
           seen_ms: when it was seen, where it was written later (leases are sampled: a renewal is
           on the log at most 20 s after it was seen)
           cut: it was too large for a record; so many bytes it would have had. `object` has kind and

@@ -8,11 +8,11 @@ version holds until the next one.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from statistics import median
 from typing import Any
 
 from pipeline.base.errors import UsageError
+from pipeline.base.times import unix_s
 from pipeline.elasticity.hpa import AVERAGE, SYNC_S, Settings, Target, reading_of, settings_of
 from pipeline.elasticity.quotas import QUOTAS, Need, Quotas, need_of
 from pipeline.readiness.world import World, object_entity
@@ -234,6 +234,4 @@ def serving(pods: Iterable[PodLife], t: float) -> int:
 
 def seconds(text: Any) -> float:
     """Unix seconds of a metav1.Time; 0 if there is none."""
-    if not text:
-        return 0.0
-    return datetime.fromisoformat(str(text)).timestamp()
+    return unix_s(text)

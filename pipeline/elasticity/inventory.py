@@ -13,6 +13,7 @@ from typing import Any
 from pipeline.elasticity.demand import seconds
 from pipeline.elasticity.pod_requests import pod_requests
 from pipeline.elasticity.quantity import milli, whole
+from pipeline.readiness.detect.nodes import TAKERS
 from pipeline.readiness.world import controller
 
 # Labels that name a node's pool: Karpenter, ACK, GKE, EKS, AKS, Azure, DOKS, OpenShift-style.
@@ -29,12 +30,6 @@ POOL_LABELS = (
 )
 NO_POOL, VIRTUAL = "-", "virtual-kubelet"  # nodes without such a label; nodes without a kubelet
 
-# Taints of who is about to remove a node (cluster-autoscaler; Karpenter v1, v1beta1).
-TAKERS = {
-    "ToBeDeletedByClusterAutoscaler": "cluster-autoscaler",
-    "karpenter.sh/disrupted": "karpenter",
-    "karpenter.sh/disruption": "karpenter",
-}
 CORDON = "cordon"  # a person, or a program that cordons
 _UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
 _CRITICAL = 2_000_000_000  # priority of the system-* classes

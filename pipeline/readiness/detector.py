@@ -12,9 +12,13 @@ from pipeline.readiness.evidence import Book
 from pipeline.readiness.sight import Sight
 from pipeline.readiness.world import World
 
+LEAD_MS = 5_000  # a tick is said so often
+
 
 class Scene:
-    """One per fold. `now` is the largest event time so far (Unix ms): time is the events'."""
+    """One per fold. `now` is the largest event time so far (Unix ms): time is the events'. The
+    clocks of nodes count only until the next word of the watcher or the processor is due, LEAD_MS
+    after the last one: one node whose clock is ahead must not make all others late."""
 
     def __init__(
         self, book: Book, world: World, catalogue: Catalogue, sight: Sight | None = None
@@ -24,12 +28,19 @@ class Scene:
         self.world = world
         self.catalogue = catalogue
         self.now = 0
+        self.told = 0  # the largest time that no node's clock said
         self.started = 0  # when the first event was folded
         self.offset = -1
         self.facts: list[Fact] = []
         self._serial = 0
 
-    def begin(self, t: int, offset: int) -> None:
+    def begin(self, t: int, offset: int, *, of_node: bool = False) -> None:
+        if of_node:
+            t = min(t, self.told + LEAD_MS) if self.told else t
+        elif t > self.told:
+            if not self.told and self.now > t + LEAD_MS:
+                self.now = self.started = t  # until now there was a node's clock alone
+            self.told = t
         if t > self.now:
             self.now = t
         if not self.started:

@@ -29,6 +29,7 @@ from pipeline.contract.state import (
     OBJECT,
     PROBE,
     SAMPLE,
+    SIGNAL,
     SYNCED,
     TICK,
     StateEvent,
@@ -47,6 +48,8 @@ _KEYS = dict.fromkeys(KINDS, "") | {
     OBJECT: "resource", SYNCED: "resource", SAMPLE: "part", PROBE: "probe", EVENT: "reason"
 }  # fmt: skip
 
+_OF_NODES = (SAMPLE, PROBE, SIGNAL)  # records of what runs on a node
+
 See = Callable[[StateEvent, Scene], None]
 
 
@@ -59,6 +62,7 @@ class _State:
     now: int
     started: int
     sight: SightState = field(default_factory=SightState)  # absent from older snapshots
+    told: int = 0
 
 
 _ADAPTERS: dict[type, TypeAdapter[Any]] = {}  # made once: that takes longer than to use one
@@ -85,14 +89,15 @@ class Readiness:
     def apply(self, event: StateEvent, offset: int, gone: Sequence[StateEvent] = ()) -> list[Fact]:
         """Facts that follow from this event, in a fixed order."""
         scene, kind = self.scene, event.kind
-        scene.begin(event.t, offset)
+        scene.begin(event.t, offset, of_node=kind in _OF_NODES)
         self._show(event)
         if kind == SYNCED:
-            self.sight.told(event.body, event.t)
+            self.sight.told(event.body, event.t, scene.now)
             for deletion in gone:
                 self._show(deletion)
         if kind == TICK:
             self.book.expire(scene.now)
+            self.world.tick(scene.now)
         elif not self.book.touched:
             return scene.facts  # the end of nearly every sample
         for entity in self.book.drain(tick=kind == TICK):
@@ -109,7 +114,11 @@ class Readiness:
         if kind == OBJECT:
             if "cut" in body and body["type"] != DELETED:
                 return  # metadata alone: what was known of it stays
-            self.world.see(body["resource"], body["type"] == DELETED, body["object"])
+            if body.get("replaced"):
+                return  # what has its name now is another object
+            self.world.see(body["resource"], body["type"] == DELETED, body["object"], event.t)
+        elif kind in _OF_NODES and self.world.departed(body.get("node", ""), event.t):
+            return
         key = body.get(_KEYS[kind], "")
         readers = self._readers[kind].get(key)
         if readers is None:
@@ -156,6 +165,7 @@ class Readiness:
             self.scene.now,
             self.scene.started,
             self.sight.state,
+            self.scene.told,
         )
 
     def _take(self, state: _State) -> None:
@@ -164,6 +174,7 @@ class Readiness:
         self.sight = Sight(state.sight)
         self.scene = Scene(self.book, self.world, self.catalogue, self.sight)
         self.scene.now, self.scene.started = state.now, state.started
+        self.scene.told = state.told
         self.episodes = Episodes(self.scene, state.episodes)
         self.notes = Episodes(self.scene, state.notes, NOTE)
 

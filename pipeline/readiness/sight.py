@@ -29,7 +29,8 @@ class Word:
 
 @dataclass(slots=True)
 class Pulse:
-    t: int = 0  # of the last beat, Unix ms
+    t: int = 0  # of the last beat, Unix ms, by the watcher's clock
+    heard: int = 0  # the same by the reader's: how long ago that was is for one clock to tell
     next_ms: int = 0  # 0: there is none
     since: int = 0  # when it came back; 0: it was never away
 
@@ -44,12 +45,12 @@ class Sight:
     def __init__(self, state: SightState | None = None) -> None:
         self.state = state or SightState()
 
-    def told(self, body: Mapping[str, Any], t: int) -> None:
+    def told(self, body: Mapping[str, Any], t: int, now: int) -> None:
         """A `synced` event. The word of a leader that has gone may come late: it counts no more.
         Of single objects (`name`) nothing is concluded."""
         if body.get("name"):
             return
-        self._beat(body, t)
+        self._beat(body, t, now)
         words = self.state.words.setdefault(body["resource"], {})
         old, blind = words.get(body.get("namespace", "")), body.get("outcome") != OK
         if old is None:
@@ -58,19 +59,19 @@ class Sight:
             old.since = old.since if blind == old.blind else t
             old.t, old.blind = t, blind
 
-    def _beat(self, body: Mapping[str, Any], t: int) -> None:
+    def _beat(self, body: Mapping[str, Any], t: int, now: int) -> None:
         pulse = self.state.pulse
         if t < pulse.t:
             return
         if "next_ms" in body:
-            pulse.since = t if self._gone(t) else pulse.since
-            pulse.t, pulse.next_ms = t, body["next_ms"]
+            pulse.since = t if self._gone(now) else pulse.since
+            pulse.t, pulse.heard, pulse.next_ms = t, now, body["next_ms"]
         elif body["resource"] == "leases" and body.get("outcome") != OK:
             pulse.next_ms = 0  # it lives, and says itself what it does not see
 
     def _gone(self, now: int) -> bool:
         pulse = self.state.pulse
-        return pulse.next_ms > 0 and now - pulse.t > pulse.next_ms + OVERDUE_MS
+        return pulse.next_ms > 0 and now - pulse.heard > pulse.next_ms + OVERDUE_MS
 
     def known_until(self, now: int) -> int:
         """Up to when it is known that nothing was heard: the last beat; `now` without a pulse."""

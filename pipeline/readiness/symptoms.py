@@ -59,15 +59,15 @@ class Symptoms:
             holders = self._scene.book.atoms(entity).get(HELD_ELSEWHERE, ())
             elsewhere = [node_entity(node) for node in holders]
             for subject in self.pods(entity, best):
-                pod = world.pod(*subject.split("/", 1))
-                if pod is None or not pod.node:
+                home = world.node_of(subject)
+                if not home:
                     yield self._nodes_in_trouble(entity)
                 else:
-                    yield [node_entity(pod.node), *self._above(pod.node), *elsewhere]
+                    yield [node_entity(home), *self._above(home), *elsewhere]
         elif kind == "service":
             for subject in self.pods(entity, best):
-                pod = world.pod(*subject.split("/", 1))
-                node = [node_entity(pod.node), *self._above(pod.node)] if pod and pod.node else []
+                home = world.node_of(subject)
+                node = [node_entity(home), *self._above(home)] if home else []
                 yield [world.workload_of(*subject.split("/", 1)), *node]
 
     def _nodes_in_trouble(self, entity: str) -> list[str]:

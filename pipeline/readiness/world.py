@@ -6,6 +6,7 @@ Entities are named here, once: see pipeline/contract/facts.py.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any, cast
 
 _CLASSES = {
@@ -36,6 +37,8 @@ _SHORT = {
     "verticalpodautoscaler": "vpa",
 }
 
+FORGET_MS = 900_000  # more than any delay of a record, and than what is said of an ended pod
+
 
 @dataclass(slots=True)
 class Pod:
@@ -56,6 +59,9 @@ class WorldState:
     owners: dict[str, str] = field(default_factory=dict)  # workload entity -> its owner
     zones: dict[str, str] = field(default_factory=dict)  # node -> zone, "" if it has none
     claims: dict[str, dict[str, None]] = field(default_factory=dict)  # claim -> pods that use it
+    departed: dict[str, int] = field(default_factory=dict)  # node that was deleted -> last heard of
+    # Pod that was deleted -> its node, and when; oldest first.
+    gone: dict[str, tuple[str, int]] = field(default_factory=dict)
 
 
 class World:
@@ -70,6 +76,11 @@ class World:
         pods = self.state.pods
         return (pods[key] for key in self.state.on_node.get(node, ()))
 
+    def node_of(self, key: str) -> str:
+        """Node of a pod (namespace/name), also of one that was deleted lately; "" for none."""
+        pod = self.state.pods.get(key)
+        return pod.node if pod else self.state.gone.get(key, ("", 0))[0]
+
     def workload_of(self, namespace: str, name: str) -> str:
         """Entity that an observation about this pod belongs to."""
         pod = self.pod(namespace, name)
@@ -81,24 +92,26 @@ class World:
         users = [(self.workload_of(*key.split("/", 1)), key) for key in keys]
         return users or [(object_entity("PersistentVolumeClaim", namespace, claim), "")]
 
-    def see(self, resource: str, deleted: bool, obj: Mapping[str, Any]) -> None:
+    def see(self, resource: str, deleted: bool, obj: Mapping[str, Any], now: int = 0) -> None:
         """An object version. Only pods, nodes and owners of pods matter here. A deletion that is
         told late does not take away what has the same name now."""
         self.left.clear()
         if resource == "pods":
-            self._pod(deleted, obj)
+            self._pod(deleted, obj, now)
         elif resource == "nodes":
-            self._node(deleted, obj)
+            self._node(deleted, obj, now)
         elif resource in ("replicasets", "jobs"):
             self._owner(resource, deleted, obj)
 
-    def _pod(self, deleted: bool, obj: Mapping[str, Any]) -> None:
+    def _pod(self, deleted: bool, obj: Mapping[str, Any], now: int) -> None:
         meta = obj["metadata"]
         key = f"{meta['namespace']}/{meta['name']}"
         old = self.state.pods.get(key)
         if deleted:
             if old is not None and old.uid == meta["uid"]:
                 self._forget(key, old)
+                self.state.gone.pop(key, None)
+                self.state.gone[key] = old.node, now
             return
         spec = obj.get("spec") or {}
         node = spec.get("nodeName") or ""
@@ -118,23 +131,44 @@ class World:
         if old is None:
             return
         del self.state.pods[key]
-        self.state.on_node.get(old.node, {}).pop(key, None)
+        there = self.state.on_node.get(old.node, {})
+        there.pop(key, None)
+        if not there:
+            self.state.on_node.pop(old.node, None)
         for claim in old.claims:
             users = self.state.claims.get(claim, {})
             users.pop(key, None)
             if not users:
                 self.state.claims.pop(claim, None)
 
-    def _node(self, deleted: bool, obj: Mapping[str, Any]) -> None:
+    def _node(self, deleted: bool, obj: Mapping[str, Any], now: int) -> None:
         meta = obj["metadata"]
         if deleted:
             self.state.zones.pop(meta["name"], None)
-            self.state.on_node.pop(meta["name"], None)
+            self.state.departed[meta["name"]] = now
             return
+        self.state.departed.pop(meta["name"], None)
         labels = meta.get("labels") or {}
         self.state.zones[meta["name"]] = labels.get("topology.kubernetes.io/zone") or labels.get(
             "failure-domain.beta.kubernetes.io/zone", ""
         )
+
+    def departed(self, node: str, now: int) -> bool:
+        """It was deleted. What runs there may speak for a while, and of no node of the cluster."""
+        if node not in self.state.departed:
+            return False
+        self.state.departed[node] = now
+        return True
+
+    def tick(self, now: int) -> None:
+        """Forget the departed of which nothing is heard any more, and pods that are long gone."""
+        gone = self.state.gone
+        old = takewhile(lambda item: now - item[1][1] > FORGET_MS, gone.items())
+        for key, _ in list(old):
+            del gone[key]
+        for node, heard in list(self.state.departed.items()):
+            if now - heard > FORGET_MS:
+                del self.state.departed[node]
 
     def _owner(self, resource: str, deleted: bool, obj: Mapping[str, Any]) -> None:
         entity, left = learn_owner(self.state.owners, resource, deleted, obj)

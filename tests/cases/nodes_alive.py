@@ -239,6 +239,19 @@ def runtime_unit_failed(rig: Rig) -> None:
     rig.tick(105)
 
 
+@case("", lookalike_of="node.runtime-down")
+def runtime_is_upgraded(rig: Rig) -> None:
+    """Stopped, exchanged, started: gone for ten seconds."""
+    rig.healthy(0, 60)
+    for s in (65, 70, 75):
+        rig.metrics(s)
+        rig.healthz(s)
+        rig.host(s, daemons={"kubelet": {"pid": 1, "state": "S"}}, systemd={"outcome": "ok"},
+                 units={"containerd.service": {"active": "inactive", "sub": "dead"}})  # fmt: skip
+        rig.tick(s)
+    rig.healthy(80, 160)
+
+
 @case("node.not-ready", lookalike_of="node.runtime-down")
 def runtime_is_down_says_the_status_and_nothing_else(rig: Rig) -> None:
     rig.healthy(0, 90)

@@ -1,6 +1,6 @@
 """Nodes that say nothing: catalogue 3.2, and 3.3 where it concerns nodes."""
 
-from pipeline.contract.state import REFUSED, TIMEOUT
+from pipeline.contract.state import DELETED, METRICS, REFUSED, TIMEOUT
 from tests.cases.case import Cases
 from tests.cases.rig import Rig
 
@@ -37,6 +37,93 @@ def kubelet_is_restarted_quickly(rig: Rig) -> None:
     rig.healthz(65, REFUSED)
     rig.tick(65)
     rig.healthy(70, 120)
+
+
+@case("", lookalike_of="node.kubelet-down")
+def kubelet_is_upgraded(rig: Rig) -> None:
+    """Stopped, exchanged, started: gone for some seconds."""
+    rig.healthy(0, 60)
+    for s in (65, 70, 75):
+        rig.sample(s, METRICS, outcome=REFUSED)
+        rig.healthz(s, REFUSED)
+        rig.host(s, daemons={"containerd": {"pid": 2, "state": "S"}})
+        rig.tick(s)
+    rig.healthy(80, 160)
+
+
+@case("node.kubelet-down", lookalike_of="node.unreachable")
+def kubelet_is_stopped_and_nothing_is_known_of_leases(rig: Rig) -> None:
+    rig.metrics(0)
+    for s in range(5, 60, 5):
+        running = {"kubelet": {"pid": 1, "state": "S"}} if s < 10 else {}
+        rig.healthz(s, REFUSED)
+        rig.host(s, daemons={"containerd": {"pid": 2, "state": "S"}, **running})
+        rig.tick(s)
+
+
+@case("", lookalike_of="node.unreachable")
+def drained_node_is_rebooted(rig: Rig) -> None:
+    """Cordoned, emptied but for its DaemonSets and static pods, and away for two minutes."""
+    rig.healthy(0, 60)
+    for name, kind in (("agent-x1", "DaemonSet"), ("proxy-node-a", "Node"), ("web-1", "")):
+        meta = {"name": name, "namespace": "shop"}
+        owner = {"kind": kind, "name": name[:5], "controller": True}
+        rig.object(61, "pods", {"metadata": {**meta, "ownerReferences": [owner] if kind else []},
+                                "spec": {"nodeName": "node-a"}, "status": {}})  # fmt: skip
+    rig.node(62, unschedulable=True)
+    rig.object(64, "pods", {"metadata": {"name": "web-1", "namespace": "shop"}}, DELETED)
+    rig.ticks(65, 105)
+    rig.node(106, "Unknown", "Kubelet stopped posting node status.", unschedulable=True)
+    rig.ticks(110, 180)
+    rig.event(
+        181, "Rebooted", "Node node-a has been rebooted, boot id: 2", kind="Node", name="node-a"
+    )
+    rig.node(182, "False", "container runtime is down", unschedulable=True)
+    rig.lease(183)
+    rig.metrics(184, process_start=2.0)
+    rig.ticks(185, 190)
+    rig.node(191, unschedulable=True)
+    rig.healthy(195, 260)
+
+
+@case("node.unreachable", lookalike_of="node.not-ready")
+def cordoned_node_with_pods_is_dark(rig: Rig) -> None:
+    rig.healthy(0, 60)
+    rig.pod(61, "web-1")
+    rig.node(62, unschedulable=True)
+    rig.ticks(65, 105)
+    rig.node(106, "Unknown", "Kubelet stopped posting node status.", unschedulable=True)
+    rig.ticks(110, 120)
+
+
+@case("", lookalike_of="zone.disruption")
+def autoscaler_removes_six_nodes_at_once(rig: Rig) -> None:
+    names = [f"node-{n}" for n in range(8)]
+    for name in names:
+        rig.node(0, name=name)
+        rig.lease(0, name)
+    rig.tick(5)
+    for name in names[:6]:
+        rig.node(10, name=name, taints=["ToBeDeletedByClusterAutoscaler"])
+    for s in range(20, 300, 20):
+        for name in names[:6] if s == 60 else ():
+            rig.node(s, "Unknown", name=name, taints=["ToBeDeletedByClusterAutoscaler"])
+        for name in names[:6] if s == 160 else ():
+            rig.object(s, "nodes", {"metadata": {"name": name}}, DELETED)
+        for name in names[6:]:
+            rig.lease(s, name)
+        rig.ticks(s, s + 15)
+
+
+@case("", lookalike_of="node.kubelet-down")
+def node_is_deleted_before_its_machine_stops(rig: Rig) -> None:
+    rig.healthy(0, 60)
+    rig.object(61, "nodes", {"metadata": {"name": "node-a"}}, DELETED)
+    for s in (65, 70, 75):
+        rig.healthz(s, REFUSED)
+        rig.host(s, daemons={"containerd": {"pid": 2, "state": "S"}})
+        rig.tick(s)
+    rig.ticks(80, 300)
 
 
 @case("node.unreachable")

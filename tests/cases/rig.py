@@ -4,6 +4,7 @@ Times are seconds after T0. Log lines go through the real finder of signals, so 
 the words that components write, not on the names that we gave them.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -160,14 +161,17 @@ class Rig:
 
     def node(
         self, s: float, ready: str = "True", message: str = "posting", *, name: str = NODE,
-        **conditions: str,
+        unschedulable: bool = False, taints: Sequence[str] = (), **conditions: str,
     ) -> list[Fact]:  # fmt: skip
         reason = {"True": "KubeletReady", "False": "KubeletNotReady",
                   "Unknown": "NodeStatusUnknown"}[ready]  # fmt: skip
         found = [{"type": "Ready", "status": ready, "reason": reason, "message": message}]
         found += [{"type": kind, "status": status} for kind, status in conditions.items()]
+        spec: dict[str, Any] = {"unschedulable": True} if unschedulable else {}
+        if taints:
+            spec["taints"] = [{"key": key, "effect": "NoSchedule"} for key in taints]
         return self.object(
-            s, "nodes", {"metadata": {"name": name}, "spec": {}, "status": {"conditions": found}}
+            s, "nodes", {"metadata": {"name": name}, "spec": spec, "status": {"conditions": found}}
         )
 
     def lease(self, s: float, name: str = NODE) -> list[Fact]:

@@ -144,6 +144,25 @@ def test_the_command(tmp_path: Path) -> None:
     assert "pod.create-hang, because runc.create-hang" in run("replay", recording, "--verify")
 
 
+def test_what_a_fold_cannot_read_is_told_and_the_rest_is_folded(tmp_path: Path) -> None:
+    def version(n: int, status: dict[str, Any]) -> str:
+        meta = {"name": "bad", "namespace": "shop", "uid": "u", "resourceVersion": str(n)}
+        odd = {"kind": "Pod", "metadata": meta, "status": status}
+        return json.dumps({"t": 1000 + n, "event": {"type": "MODIFIED", "object": odd}}) + "\n"
+
+    (tmp_path / "index.json").write_text('{"start": 1000, "end": 1100}')
+    odd = {"phase": "Running", "containerStatuses": [{"name": "a", "restartCount": "x"}]}
+    image = {"name": "a", "state": {"waiting": {"reason": "InvalidImageName"}}}
+    rows = version(8, odd) + version(9, {"phase": "Pending", "containerStatuses": [image]})
+    (tmp_path / "watch-pods.jsonl").write_text(rows)
+    document = json.loads(run("replay", tmp_path, "--json"))
+    [told] = document["tripped"]
+    assert "(object u:8): readiness: TypeError" in told
+    assert [found["cause"] for found in document["incidents"]] == ["pod.image-name"]
+    assert "1 events could not be read" in run("replay", tmp_path)
+    assert "pod.image-name" in run("replay", tmp_path, "--verify")
+
+
 INDEX = ("index.json", b'{"start": 1, "end": 2}')
 
 

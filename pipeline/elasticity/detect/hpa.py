@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.contract.state import DELETED, EVENT, OBJECT, TICK, StateEvent
+from pipeline.readiness.detect.conditions import conditions_of
 from pipeline.readiness.detector import Scene
 from pipeline.readiness.world import object_entity
 
@@ -133,5 +134,4 @@ class Hpas:
 
 def is_active(status: Mapping[str, Any]) -> bool:
     """Does it calculate, as its condition says?"""
-    conditions = status.get("conditions") or ()
-    return any(c["type"] == "ScalingActive" and c["status"] == "True" for c in conditions)
+    return bool((conditions_of(status).get("ScalingActive") or {}).get("status") == "True")

@@ -13,6 +13,7 @@ from typing import Any
 from pipeline.base.times import unix_ms
 from pipeline.contract.state import DELETED, EVENT, OBJECT, TICK, StateEvent
 from pipeline.elasticity import provision
+from pipeline.readiness.detect.conditions import conditions_of
 from pipeline.readiness.detector import Scene
 from pipeline.readiness.world import node_entity
 
@@ -76,7 +77,7 @@ class Karpenter:
         pool = (obj["metadata"].get("labels") or {}).get(_POOL, "")
         if known is None:
             known = self.state.claims[name] = Claim(f"nodepool/{pool}")
-        conditions = {c["type"]: c for c in (obj.get("status") or {}).get("conditions") or ()}
+        conditions = conditions_of(obj.get("status"))
         launched = conditions.get("Launched") or {}
         if launched.get("status") == "False":
             quote = f"{name}: {launched.get('reason', '')} {launched.get('message', '')}"

@@ -104,6 +104,8 @@ class Scaling:
             self._tick()
 
     def _object(self, body: Any) -> None:
+        if body.get("replaced") and body["resource"] != "pods":
+            return  # what has its name now is another object; pods are known by uid
         if body["type"] == DELETED:
             self.reading.deleted(body["resource"], body["object"])
         else:

@@ -48,13 +48,23 @@ class Conditions:
         if not matchers:
             return
         entity, subject = subject_of(kind, obj["metadata"], scene)
-        found = {c["type"]: c for c in (obj.get("status") or {}).get("conditions") or ()}
+        found = conditions_of(obj.get("status"))
         gone = body["type"] == DELETED
         for matcher in matchers:
             condition = found.get(matcher.rule.type)
             true = not gone and condition is not None and _fits(matcher, condition)
             quote = quoted(condition) if true and condition else ""
             scene.set(entity, f"condition/{matcher.rule.id}", true, quote, subject=subject)
+
+
+def conditions_of(status: Any) -> dict[str, Mapping[str, Any]]:
+    """By type. What is none is left out: in custom resources anything may stand."""
+    found = status.get("conditions") if isinstance(status, dict) else ()
+    return {
+        condition["type"]: condition
+        for condition in (found if isinstance(found, list) else ())
+        if isinstance(condition, dict) and isinstance(condition.get("type"), str)
+    }
 
 
 def subject_of(kind: str, meta: Mapping[str, Any], scene: Scene) -> tuple[str, str]:
@@ -71,12 +81,13 @@ def subject_of(kind: str, meta: Mapping[str, Any], scene: Scene) -> tuple[str, s
 
 def quoted(condition: Mapping[str, Any]) -> str:
     """A condition in one line, as its writer worded it."""
-    words = f"{condition['type']}={condition['status']}"
-    reason, message = condition.get("reason", ""), condition.get("message", "")
-    return " ".join(part for part in (words, reason, message) if part)
+    words = f"{condition['type']}={condition.get('status')}"
+    reason, message = condition.get("reason"), condition.get("message")
+    return " ".join(str(part) for part in (words, reason, message) if part)
 
 
 def _fits(matcher: Any, condition: Mapping[str, Any]) -> bool:
     if condition.get("status") != matcher.rule.status:
         return False
-    return bool(matcher.matches(condition.get("reason", ""), condition.get("message", "")))
+    reason, message = condition.get("reason") or "", condition.get("message") or ""
+    return bool(matcher.matches(str(reason), str(message)))

@@ -12,7 +12,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.contract.state import GROWTH, HOST, OK, SAMPLE, TICK, StateEvent
+from pipeline.contract.state import (
+    DELETED,
+    GROWTH,
+    HOST,
+    OBJECT,
+    OK,
+    SAMPLE,
+    TICK,
+    StateEvent,
+)
 from pipeline.readiness.detector import Scene
 from pipeline.readiness.world import node_entity
 
@@ -79,7 +88,7 @@ class Host:
         "host/logs-flow": "containers of the node are logging",
         "host/dark": "nothing on the node reports any more, the collector neither",
     }
-    READS = ((SAMPLE, ""), (TICK, ""))
+    READS = ((SAMPLE, ""), (OBJECT, "nodes"), (TICK, ""))
 
     def __init__(self) -> None:
         self.state = HostsState()
@@ -89,6 +98,10 @@ class Host:
             self._dark(scene)
             return
         body, now = event.body, scene.now
+        if event.kind == OBJECT:
+            if body["type"] == DELETED:
+                self.state.nodes.pop(body["object"]["metadata"]["name"], None)
+            return
         node, part = body["node"], body["part"]
         host = self.state.nodes.get(node)
         if host is None:
@@ -101,7 +114,7 @@ class Host:
             if body["outcome"] == OK and not (host.plain and _plain(values) == host.plain):
                 self._host(host, node_entity(node), values, scene)
         elif part == GROWTH and body["outcome"] == OK:
-            self._growth(node_entity(node), body.get("values") or {}, scene)
+            self._growth(node_entity(node), body.get("values") or {}, event.t, scene)
 
     def _dark(self, scene: Scene) -> None:
         late = scene.now - DARK_MS
@@ -138,10 +151,11 @@ class Host:
         well = _TROUBLE.isdisjoint(scene.book.atoms(entity))
         host.plain = _plain(values) if well else ()
 
-    def _growth(self, entity: str, values: Mapping[str, Any], scene: Scene) -> None:
+    def _growth(self, entity: str, values: Mapping[str, Any], t: int, scene: Scene) -> None:
+        """`t`: when it was said, by the clock that says since when, too."""
         silent = values.get("silent") or {}
-        since = silent.get("since_ms", scene.now)
-        true = bool(silent) and scene.now - since >= SILENT_MS
+        since = silent.get("since_ms", t)
+        true = bool(silent) and t - since >= SILENT_MS
         if true:
             quote = f"{silent.get('containers', 0)} containers, all that were logging, fell silent"
             scene.hold(entity, "host/logs-silent", quote, since=since)

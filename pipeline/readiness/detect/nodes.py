@@ -9,6 +9,9 @@ together are one incident on what they share (zone, control plane, network), not
 
 While the watcher does not see leases no node falls silent; when it does, each has its time anew.
 
+A node that an autoscaler removes, or that somebody cordoned and emptied, was taken out of service:
+that it goes down then, alone or with others, was meant.
+
 Facts: lease 40 s, renewed every 10 s; Unknown after 40 s (50 s from 1.32); a zone is disrupted from
 55 % of at least 3 nodes (k/k pkg/controller/nodelifecycle).
 """
@@ -18,8 +21,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.contract.state import DELETED, OBJECT, TICK, StateEvent
+from pipeline.readiness.detect.conditions import conditions_of
 from pipeline.readiness.detector import Scene
-from pipeline.readiness.world import node_entity
+from pipeline.readiness.world import World, node_entity
 
 LEASE_LATE_MS = 35_000  # renewed every 10 s, recorded every 20 s: more than one is missing
 LEASE_STALE_MS = 45_000  # the lease (40 s) is over
@@ -27,6 +31,15 @@ TOGETHER_MS = 60_000  # nodes that fell silent within this belong together
 ZONE_SHARE, ZONE_NODES = 0.55, 3
 MANY_NODES = 5  # so many do not fail by themselves within a minute
 
+# Taints of who is about to remove a node (cluster-autoscaler; Karpenter v1, v1beta1).
+TAKERS = {
+    "ToBeDeletedByClusterAutoscaler": "cluster-autoscaler",
+    "karpenter.sh/disrupted": "karpenter",
+    "karpenter.sh/disruption": "karpenter",
+}
+_TAKEN_OUT = "object/node.taken-out"
+# What is seen of a node's reboot for a while: of one that had been taken out it says nothing.
+_MEANT = ("host/rebooted", "event/node.rebooted", "metric/kubelet-restarted")
 _LEASES = "kube-node-lease"  # their namespace
 _TAINT_ATOMS = {
     "node.kubernetes.io/not-ready": "object/node.taint-not-ready",
@@ -42,6 +55,7 @@ class NodeState:
     created: int = 0
     joined: bool = False  # it was Ready at least once
     cordoned: bool = False
+    removed: bool = False  # by an autoscaler, or it has a deletionTimestamp
     virtual: bool = False
     lease_seen: int = 0  # when its last renewal was seen; 0: no lease known
     lease_renewed: str = ""  # renewTime as written
@@ -63,6 +77,7 @@ class Nodes:
         "lease/zone-silent": "many nodes fell silent within seconds of each other",
         "object/node.taint-not-ready": "the node is tainted not-ready",
         "object/node.taint-unreachable": "the node is tainted unreachable",
+        _TAKEN_OUT: "the node is being removed, or was cordoned and emptied: it may go down",
         "object/node.uninitialized": "the cloud controller has not initialised the node",
         "object/node.young": "the node joined within the last 5 minutes",
         "object/node.join-slow": "the node joined more than 2 minutes ago and was never Ready",
@@ -78,7 +93,7 @@ class Nodes:
         if event.kind == TICK:
             self._tick(scene)
         elif event.body["resource"] == "leases":
-            self._lease(event.body, scene)
+            self._lease(event.body, event.t, scene)
         else:
             self._node(event.body, scene)
 
@@ -88,25 +103,30 @@ class Nodes:
         obj = body["object"]
         name = obj["metadata"]["name"]
         if body["type"] == DELETED:
-            self.state.nodes.pop(name, None)
+            if self.state.nodes.pop(name, None) is not None:
+                self._left(name, scene)
             scene.book.forget(node_entity(name))
             return
         node = self.state.nodes.setdefault(name, NodeState(created=scene.now))
         node.virtual = (obj["metadata"].get("labels") or {}).get("type") == "virtual-kubelet"
         spec = obj.get("spec") or {}
         self._cordon(name, node, bool(spec.get("unschedulable")), scene)
-        self._taints(name, spec.get("taints") or (), scene)
-        conditions = {c["type"]: c for c in (obj.get("status") or {}).get("conditions") or ()}
-        ready = conditions.get("Ready")
-        if ready is not None and ready.get("status") != node.ready:
+        taints = {taint.get("key"): taint.get("effect") for taint in spec.get("taints") or ()}
+        self._taints(name, taints, scene)
+        node.removed = bool(
+            obj["metadata"].get("deletionTimestamp")
+        ) or not TAKERS.keys().isdisjoint(taints)
+        self._taken_out(name, node, scene)
+        ready = conditions_of(obj.get("status")).get("Ready")
+        if ready is not None and _status(ready) != node.ready:
             self._moved(name, node, ready, scene)
 
     def _moved(self, name: str, node: NodeState, ready: Mapping[str, Any], scene: Scene) -> None:
-        old, node.ready, node.since = node.ready, ready["status"], scene.now
+        old, node.ready, node.since = node.ready, _status(ready), scene.now
         entity = node_entity(name)
         scene.transition(
             "node", entity, _word(old), _word(node.ready),
-            reason=ready.get("reason", ""), message=ready.get("message", ""),
+            reason=ready.get("reason") or "", message=ready.get("message") or "",
         )  # fmt: skip
         if old and node.ready != "True":
             scene.point(
@@ -122,14 +142,21 @@ class Nodes:
             words = ("schedulable", "cordoned") if cordoned else ("cordoned", "schedulable")
             scene.transition("node-scheduling", node_entity(name), *words)
 
-    def _taints(self, name: str, taints: Any, scene: Scene) -> None:
-        keys = {taint.get("key", ""): taint.get("effect", "") for taint in taints}
+    def _taints(self, name: str, taints: Mapping[str, Any], scene: Scene) -> None:
         for key, atom in _TAINT_ATOMS.items():
-            scene.set(node_entity(name), atom, key in keys, f"taint {key}:{keys.get(key, '')}")
+            scene.set(node_entity(name), atom, key in taints, f"taint {key}:{taints.get(key, '')}")
+
+    def _taken_out(self, name: str, node: NodeState, scene: Scene) -> None:
+        entity, empty = node_entity(name), node.cordoned and _is_empty(name, scene.world)
+        quote = "it is being removed" if node.removed else "it is cordoned, and its pods are gone"
+        if scene.book.has(entity, _TAKEN_OUT) and not (node.removed or empty):
+            for atom in _MEANT:
+                scene.clear(entity, atom)
+        scene.set(entity, _TAKEN_OUT, node.removed or empty, quote)
 
     # Leases and silence
 
-    def _lease(self, body: Mapping[str, Any], scene: Scene) -> None:
+    def _lease(self, body: Mapping[str, Any], t: int, scene: Scene) -> None:
         obj = body["object"]
         name = obj["metadata"]["name"]
         node = self.state.nodes.get(name)
@@ -139,7 +166,7 @@ class Nodes:
         if renewed == node.lease_renewed:
             return
         # A renewal is recorded up to 20 s after it was seen; by then the lease may be late again.
-        node.lease_renewed, node.lease_seen = renewed, body.get("seen_ms", scene.now)
+        node.lease_renewed, node.lease_seen = renewed, body.get("seen_ms", t)
         if node.silent_since:
             self._speaks(name, node, scene)
         scene.hold(node_entity(name), "lease/fresh", f"lease renewed {renewed}")
@@ -148,6 +175,10 @@ class Nodes:
         node.silent_since = 0
         for atom in ("lease/late", "lease/stale"):
             scene.clear(node_entity(name), atom)
+        self._left(name, scene)
+
+    def _left(self, name: str, scene: Scene) -> None:
+        """It is none of the silent nodes any more."""
         for entity, nodes in list(self.state.disrupted.items()):
             if nodes.pop(name, 0) is None:
                 scene.clear(entity, "lease/zone-silent", subject=node_entity(name))
@@ -155,10 +186,14 @@ class Nodes:
                 del self.state.disrupted[entity]
 
     def _tick(self, scene: Scene) -> None:
-        fell, seen, fresh = False, scene.sees("nodes"), scene.now - LEASE_LATE_MS
+        fell, seen, sight, now = False, scene.sees("nodes"), scene.sight, scene.now
+        blind = sight.unseen_until("leases", now, _LEASES) == now
+        fresh = (now if blind else sight.known_until(now)) - LEASE_LATE_MS
         for name, node in self.state.nodes.items():
             if 0 < node.lease_seen <= fresh and not node.virtual:
                 fell |= self._late(name, node, scene)
+            if node.cordoned:
+                self._taken_out(name, node, scene)
             if seen and not node.joined:
                 self._join(name, node, scene)
         if fell:
@@ -166,7 +201,7 @@ class Nodes:
 
     def _late(self, name: str, node: NodeState, scene: Scene) -> bool:
         """Its lease is. True when the node has just been found silent."""
-        age = scene.now - node.lease_seen
+        age = scene.sight.known_until(scene.now) - node.lease_seen
         entity = node_entity(name)
         scene.clear(entity, "lease/fresh")
         since = max(node.lease_seen, scene.sight.unseen_until("leases", scene.now, _LEASES))
@@ -193,7 +228,9 @@ class Nodes:
     def _together(self, scene: Scene) -> None:
         """Silent nodes that fell silent within TOGETHER_MS: of one zone, or of the cluster."""
         silent = {
-            name: node.silent_since for name, node in self.state.nodes.items() if node.silent_since
+            name: node.silent_since
+            for name, node in self.state.nodes.items()
+            if node.silent_since and not scene.book.has(node_entity(name), _TAKEN_OUT)
         }
         if not silent:
             return
@@ -233,6 +270,19 @@ class Nodes:
 
 def _disrupted(silent: int, nodes: int) -> bool:
     return silent >= ZONE_NODES and silent >= ZONE_SHARE * nodes
+
+
+def _is_empty(name: str, world: World) -> bool:
+    """Only pods that stay on a node are left, and what was not recorded is not empty: those of
+    DaemonSets, and static ones, which have its name."""
+    left = (pod for pod in world.pods_on(name) if not pod.workload.startswith("daemonset/"))
+    return bool(world.state.pods) and all(pod.name.endswith(f"-{name}") for pod in left)
+
+
+def _status(ready: Mapping[str, Any]) -> str:
+    """Kubernetes takes any word, and counts what is not True as not ready."""
+    status = ready.get("status")
+    return status if status in ("True", "False") else "Unknown"
 
 
 def _word(ready: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.base.times import unix_ms
 from pipeline.contract.state import DELETED, OBJECT, TICK, StateEvent
-from pipeline.readiness.detect.conditions import quoted
+from pipeline.readiness.detect.conditions import conditions_of, quoted
 from pipeline.readiness.detector import Scene
 from pipeline.readiness.world import object_entity
 
@@ -78,18 +78,14 @@ class Objects:
             scene.transition("namespace", entity, "Active", "Terminating")
         since = unix_ms(when) or scene.now
         scene.hold(entity, _TERMINATING, f"deleted at {when}", since=since)
-        conditions = (obj.get("status") or {}).get("conditions") or ()
+        conditions = conditions_of(obj.get("status"))
         if conditions:
             self.state.silent.pop(name, None)
         else:
             self.state.silent.setdefault(name, since)
-        failed = [
-            c.get("message", "")
-            for c in conditions
-            if c["type"] == "NamespaceDeletionDiscoveryFailure" and c["status"] == "True"
-        ]
-        if failed:
-            self.state.discovery[name] = failed[0]
+        failed = conditions.get("NamespaceDeletionDiscoveryFailure") or {}
+        if failed.get("status") == "True":
+            self.state.discovery[name] = str(failed.get("message") or "")
         else:
             self.state.discovery.pop(name, None)
         self._held_by(name, scene)
@@ -97,9 +93,8 @@ class Objects:
     def _apiservice(self, obj: Mapping[str, Any], gone: bool, scene: Scene) -> None:
         name = obj["metadata"]["name"]
         entity = object_entity("apiservice", "", name)
-        conditions = (obj.get("status") or {}).get("conditions") or ()
-        available = next((c for c in conditions if c["type"] == "Available"), None)
-        down = not gone and available is not None and available["status"] != "True"
+        available = conditions_of(obj.get("status")).get("Available")
+        down = not gone and available is not None and available.get("status") != "True"
         if down != (name in self.state.down) and available is not None:
             words = ("Available", "Unavailable") if down else ("Unavailable", "Available")
             reason, message = available.get("reason", ""), available.get("message", "")

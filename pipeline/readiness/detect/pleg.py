@@ -21,8 +21,10 @@ from typing import Any
 
 from pipeline.contract.state import (
     CONFIGZ,
+    DELETED,
     HEALTHZ,
     METRICS,
+    OBJECT,
     OK,
     REFUSED,
     RESOURCE,
@@ -166,13 +168,20 @@ class Pleg:
         "metric/cert.renew-errors": "the kubelet cannot renew its certificate",
         "metric/rest-errors": "the kubelet's requests to the API server fail",
     }
-    READS = tuple((SAMPLE, part) for part in (METRICS, HEALTHZ, RESOURCE, STATS, CONFIGZ))
+    READS = (
+        *((SAMPLE, part) for part in (METRICS, HEALTHZ, RESOURCE, STATS, CONFIGZ)),
+        (OBJECT, "nodes"),
+    )
 
     def __init__(self) -> None:
         self.state = PlegState()
 
     def see(self, event: StateEvent, scene: Scene) -> None:
         body = event.body
+        if event.kind == OBJECT:
+            if body["type"] == DELETED:
+                self.state.nodes.pop(body["object"]["metadata"]["name"], None)
+            return
         node, part = body["node"], body["part"]
         kubelet = self.state.nodes.get(node)
         if kubelet is None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline.base.times import unix_ms
+from pipeline.readiness.detect.conditions import conditions_of
 from pipeline.readiness.detect.fit_error import FAMILIES, NO_NODES, all_cordoned, binding_family
 
 CRASHLOOP = "object/pod.crashloop"
@@ -92,7 +93,7 @@ def atoms_of(pod: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if meta.get("finalizers"):
             yield "object/pod.finalizers", f"finalizers: {', '.join(meta['finalizers'])}"
         return
-    conditions = {c["type"]: c for c in status.get("conditions") or ()}
+    conditions = conditions_of(status)
     yield from _scheduling(conditions.get("PodScheduled") or {})
     containers = status.get("containerStatuses") or ()
     for container in (*(status.get("initContainerStatuses") or ()), *containers):
@@ -206,7 +207,7 @@ def state_of(pod: Mapping[str, Any]) -> str:
         return "Failed"
     if pod["metadata"].get("deletionTimestamp"):
         return "Terminating"
-    conditions = {c["type"]: c for c in status.get("conditions") or ()}
+    conditions = conditions_of(status)
     if _is_true(conditions, "Ready"):
         return "Ready"
     if phase == "Running":

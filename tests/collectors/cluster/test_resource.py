@@ -167,6 +167,23 @@ def test_after_410_only_differences_are_told() -> None:
     assert "uids" not in events[-1].body
 
 
+def test_what_was_made_anew_while_nobody_looked_replaces_the_old() -> None:
+    driver = Driver()
+    driver.listed(pod("a", 90), pod("b", 91))
+    driver.ask()
+    driver.feed(Refused(410), Ended())
+    again = pod("a", 150)
+    again["metadata"]["uid"] = "uid-new"
+    events = driver.listed(again, version=200)
+    assert told(events) == [
+        ("ADDED", "uid-new:150"),
+        ("DELETED", "uid-a:deleted"),
+        ("DELETED", "uid-b:deleted"),
+        ("synced", "ok"),
+    ]
+    assert [event.body.get("replaced") for event in events[1:3]] == [True, None]
+
+
 def test_410_for_every_watch_does_not_list_without_pause() -> None:
     driver = Driver()
     began = driver.now.mono

@@ -65,3 +65,28 @@ def test_without_uids_or_with_a_failure_it_says_nothing() -> None:
     assert known.vanished(StateEvent(SYNCED, 9, "w", "s", {
         k: v for k, v in plain.body.items() if k != "uids"})) == []  # fmt: skip
     assert known.vanished(synced(9, outcome="forbidden")) == []
+
+
+def test_what_is_gone_and_what_has_its_name_now() -> None:
+    known = Seen()
+    for uid, version in (("old", 1), ("other", 2), ("new", 3)):
+        meta = {"uid": uid, "resourceVersion": str(version), "namespace": "", "name": "a"}
+        meta["name"] = "b" if uid == "other" else "a"
+        body = {"resource": "nodes", "type": "ADDED", "object": {"metadata": meta}}
+        known.repeats(StateEvent(OBJECT, version, "w", f"{uid}:{version}", body))
+    told = {"resource": "nodes", "version": "9", "outcome": "ok", "uids": ["new"]}
+    found = known.gone(StateEvent(SYNCED, 9, "w", "s", told))
+    assert [
+        (event.body["object"]["metadata"]["uid"], event.body.get("replaced")) for event in found
+    ] == [("old", True), ("other", None)]
+
+
+def test_a_name_that_is_no_text_does_not_spoil_the_snapshot() -> None:
+    known = Seen()
+    for uid, name in (("a", None), ("b", {}), ("c", 3)):
+        meta = {"uid": uid, "resourceVersion": "1", "namespace": name, "name": name}
+        body = {"resource": "nodes", "type": "ADDED", "object": {"metadata": meta}}
+        assert not known.repeats(StateEvent(OBJECT, 1, "w", uid, body))
+    again = Seen()
+    again.restore(known.dump())
+    assert again.dump() == known.dump()

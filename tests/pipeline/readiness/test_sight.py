@@ -17,7 +17,7 @@ NODES = [f"node-{number}" for number in range(6)]
 
 def told(sight: Sight, t: int, outcome: str, namespace: str = "", **more: Any) -> None:
     body = {"resource": "pods", "outcome": outcome, **more}
-    sight.told(body | ({"namespace": namespace} if namespace else {}), t)
+    sight.told(body | ({"namespace": namespace} if namespace else {}), t, t)
 
 
 def atoms(rig: Rig, entity: str) -> set[str]:
@@ -170,18 +170,18 @@ def test_nodes_that_fell_silent_while_the_watcher_was_gone_are_found_by_its_succ
 def test_while_it_is_gone_nothing_is_seen_of_anything_and_then_there_is_time_to_catch_up() -> None:
     sight = Sight()
     told(sight, 0, OK)
-    sight.told({"resource": LEASES, "outcome": OK, "next_ms": 5_000}, 1_000)
+    sight.told({"resource": LEASES, "outcome": OK, "next_ms": 5_000}, 1_000, 1_000)
     assert sight.sees("pods", 16_000)
     assert not sight.sees("pods", 16_001)
-    sight.told({"resource": LEASES, "outcome": OK, "next_ms": 5_000}, 60_000)
+    sight.told({"resource": LEASES, "outcome": OK, "next_ms": 5_000}, 60_000, 60_000)
     assert not sight.sees("pods", 60_000 + CATCH_UP_MS - 1)
     assert sight.sees("pods", 60_000 + CATCH_UP_MS)
 
 
 def test_a_watcher_that_may_no_longer_watch_leases_is_not_gone() -> None:
     sight = Sight()
-    sight.told({"resource": LEASES, "outcome": OK, "next_ms": 5_000}, 1_000)
-    sight.told({"resource": LEASES, "outcome": FORBIDDEN}, 3_000)
+    sight.told({"resource": LEASES, "outcome": OK, "next_ms": 5_000}, 1_000, 1_000)
+    sight.told({"resource": LEASES, "outcome": FORBIDDEN}, 3_000, 3_000)
     assert sight.sees("pods", 600_000)
     assert not sight.sees(LEASES, 600_000)
 

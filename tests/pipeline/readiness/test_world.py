@@ -42,6 +42,22 @@ def test_a_tombstone_without_spec_lets_go_of_claims_and_node(more: dict[str, Any
     assert rig.fold.world.state.claims == {}
 
 
+def test_an_evicted_pod_that_is_deleted_is_a_symptom_of_its_node_still() -> None:
+    rig = known()
+    rig.node(5, DiskPressure="True")
+    rig.tick(10)
+    rig.event(11, "Evicted", "The node was low on resource: ephemeral-storage", kind="Pod",
+              namespace="shop", name="web-0")  # fmt: skip
+    rig.object(12, "pods", pod(phase="Failed", reason="Evicted"))
+    metadata_only(rig, DELETED, 200)
+    rig.ticks(15, 400)
+    assert rig.open() == {f"node/{NODE}": "node.disk-pressure"}
+    assert {body["entity"] for body in rig.versions()} == {f"node/{NODE}"}
+    assert rig.fold.world.node_of(KEY) == NODE
+    rig.tick(1000)
+    assert rig.fold.world.node_of(KEY) == ""
+
+
 def test_a_tombstone_of_an_older_pod_of_that_name_lets_go_of_nothing() -> None:
     rig = known()
     metadata_only(rig, DELETED, 50, uid="older", inferred=True)
