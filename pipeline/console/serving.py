@@ -101,13 +101,14 @@ def up(
         alert_settings,
         door_settings,
         kubelet_settings,
+        log_roots,
         parse_host_files,
         run_up,
         serve_whole,
     )
 
     inputs = Inputs(
-        roots=roots or (() if bus_listen or forward else (Path("/var/log/pods"),)),
+        roots=log_roots(roots) or (() if bus_listen or forward else (Path("/var/log/pods"),)),
         node=node or node_name(),
         host_files=parse_host_files(host_files),
         pod_files=pod_files,
