@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from pipeline.console.options import PATH, config_option, data_option, json_option, say
+from pipeline.console.options import PATH, Number, config_option, data_option, json_option, say
 
 _POLICY = "TYPE:VALUE:SECONDS, such as Pods:4:15; repeatable, replaces those recorded."
 _SELECT = click.Choice(["Max", "Min", "Disabled"])
@@ -29,16 +29,14 @@ def whatif() -> None:
     multiple=True,
     help="Target of the metric, or NAME=VALUE where there are several; repeatable.",
 )
-@click.option("--tolerance", type=click.FloatRange(0, 1), help="Of both directions, such as 0.1.")
-@click.option("--stabilization-up", "window_up", type=click.FloatRange(0, 3600), help="Seconds.")
-@click.option(
-    "--stabilization-down", "window_down", type=click.FloatRange(0, 3600), help="Seconds."
-)
+@click.option("--tolerance", type=Number(0, 1), help="Of both directions, such as 0.1.")
+@click.option("--stabilization-up", "window_up", type=Number(0, 3600), help="Seconds.")
+@click.option("--stabilization-down", "window_down", type=Number(0, 3600), help="Seconds.")
 @click.option("--policy-up", "policies_up", multiple=True, help=_POLICY)
 @click.option("--policy-down", "policies_down", multiple=True, help=_POLICY)
 @click.option("--select-up", type=_SELECT, help="selectPolicy of scaling up.")
 @click.option("--select-down", type=_SELECT, help="selectPolicy of scaling down.")
-@click.option("--startup", type=click.FloatRange(0), help="Seconds until a new pod is Ready.")
+@click.option("--startup", type=Number(0), help="Seconds until a new pod is Ready.")
 @click.option("--since", default="24h", show_default=True, help="1h, 2d, RFC 3339.")
 @click.option("--recording", type=PATH, help="A recording or capsule instead of a store.")
 @data_option
@@ -100,7 +98,7 @@ def whatif_hpa(
 @click.option("--since", help="Only files active since: 1h, 2d, RFC 3339.")
 @click.option(
     "--settle",
-    type=click.FloatRange(0),
+    type=Number(0),
     default=15.0,
     show_default=True,
     help="Seconds for which a finding must stay.",

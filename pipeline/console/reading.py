@@ -13,6 +13,7 @@ import click
 
 from pipeline.console.options import (
     PATH,
+    Number,
     config_option,
     data_option,
     filter_options,
@@ -89,7 +90,7 @@ def query(sql: str, data: Path | None, config: Path | None, form: str) -> None:
 @click.option("--since", help="Only files active since: 1h, 2d, RFC 3339.")
 @click.option(
     "--settle",
-    type=click.FloatRange(0),
+    type=Number(0),
     default=15.0,
     show_default=True,
     help="Seconds for which a finding must stay.",

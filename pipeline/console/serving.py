@@ -10,7 +10,15 @@ from pathlib import Path
 
 import click
 
-from pipeline.console.options import PATH, config_option, data_option, json_option, say
+from pipeline.console.options import (
+    DIRECTORY,
+    PATH,
+    Number,
+    config_option,
+    data_option,
+    json_option,
+    say,
+)
 
 
 @click.command()
@@ -18,7 +26,7 @@ from pipeline.console.options import PATH, config_option, data_option, json_opti
     "--logs",
     "roots",
     multiple=True,
-    type=PATH,
+    type=DIRECTORY,
     help="Directory in the layout of /var/log/pods (the default); repeatable.",
 )
 @click.option(
@@ -101,14 +109,13 @@ def up(
         alert_settings,
         door_settings,
         kubelet_settings,
-        log_roots,
         parse_host_files,
         run_up,
         serve_whole,
     )
 
     inputs = Inputs(
-        roots=log_roots(roots) or (() if bus_listen or forward else (Path("/var/log/pods"),)),
+        roots=roots or (() if bus_listen or forward else (Path("/var/log/pods"),)),
         node=node or node_name(),
         host_files=parse_host_files(host_files),
         pod_files=pod_files,
@@ -136,7 +143,13 @@ def up(
     show_default=True,
     help="How long the generator writes.",
 )
-@click.option("--mbps", type=float, default=8.0, show_default=True, help="MB of log per second.")
+@click.option(
+    "--mbps",
+    type=Number(0, min_open=True),
+    default=8.0,
+    show_default=True,
+    help="MB of log per second.",
+)
 @click.option(
     "--data",
     type=PATH,
@@ -264,7 +277,7 @@ def migrate(config: Path | None, only_check: bool) -> None:
 @click.option("--nodes", type=click.IntRange(1, 1_000_000), required=True, help="Of the cluster.")
 @click.option(
     "--mb-per-node",
-    type=click.FloatRange(0, 1000, min_open=True),
+    type=Number(0, 1000, min_open=True),
     required=True,
     help="Container log of the average node, MB a second.",
 )

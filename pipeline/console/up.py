@@ -32,15 +32,6 @@ def parse_host_files(texts: Sequence[str]) -> list[tuple[str, str]]:
     return pairs
 
 
-def log_roots(paths: Sequence[Path]) -> tuple[Path, ...]:
-    """`--logs` as on the command line; a directory that is not there yet may come."""
-    for path in paths:
-        if path.exists() and not path.is_dir():
-            raise UsageError(f"--logs {path} is no directory; plain log files are read with "
-                             f"--host-file '{path}=PROGRAM'")  # fmt: skip
-    return tuple(paths)
-
-
 def kubelet_settings(url: str | None, token: Path | None, ca: Path | None) -> dict[str, Any] | None:
     """Section `kubelet` of collect.yaml from the command line; what is wrong in it the collector
     says."""
