@@ -157,12 +157,13 @@ def replay_dead(config: Path | None, reason: str | None, limit: int | None) -> N
     from pipeline.broker.open import open_broker
     from pipeline.logs_config import LogProcessorConfig
     from pipeline.replay import replay_dead as run_replay
+    from pipeline.replay import told
 
     settings = load(LogProcessorConfig, service="process-logs", path=config)
     broker = open_broker(settings.broker)
     try:
-        for reason_name, count in run_replay(broker, reason=reason, limit=limit).items():
-            click.echo(f"{reason_name}: {count} put back")
+        for line in told(run_replay(broker, reason=reason, limit=limit)):
+            click.echo(line)
     finally:
         broker.close()
 
