@@ -20,7 +20,7 @@ from dashboards.commands import COMMANDS as DASHBOARD_COMMANDS
 from dashboards.commands import RENDERERS as DASHBOARD_RENDERERS
 from pipeline.base.errors import KubeledgerError, UsageError
 from pipeline.console.elastic import ELASTIC
-from pipeline.console.options import PATH, ReplayGroup, config_option, json_option, say
+from pipeline.console.options import PATH, Number, ReplayGroup, config_option, json_option, say
 from pipeline.console.reading import COMMANDS
 from pipeline.console.serving import SERVICES
 from pipeline.contract.state import StateEvent
@@ -97,7 +97,7 @@ def replay() -> None:
 
 @replay.command("recording")
 @click.argument("recording", type=PATH)
-@click.option("--until", type=float, help="Stop so many seconds after its beginning.")
+@click.option("--until", type=Number(0), help="Stop so many seconds after its beginning.")
 @click.option("--events", type=PATH, help="Write the state events to this directory, a capsule.")
 @click.option("--verify", "verified", is_flag=True, help="Fold in other ways; must be the same.")
 @alert_options
@@ -157,12 +157,13 @@ def replay_dead(config: Path | None, reason: str | None, limit: int | None) -> N
     from pipeline.broker.open import open_broker
     from pipeline.logs_config import LogProcessorConfig
     from pipeline.replay import replay_dead as run_replay
+    from pipeline.replay import told
 
     settings = load(LogProcessorConfig, service="process-logs", path=config)
     broker = open_broker(settings.broker)
     try:
-        for reason_name, count in run_replay(broker, reason=reason, limit=limit).items():
-            click.echo(f"{reason_name}: {count} put back")
+        for line in told(run_replay(broker, reason=reason, limit=limit)):
+            click.echo(line)
     finally:
         broker.close()
 

@@ -113,7 +113,8 @@ def history(
     from alerts.console import run_history
 
     run_history(data, config, since=since, until=until, rules=rules, against=against,
-                as_json=as_json, out=sys.stdout)  # fmt: skip
+                as_json=as_json, out=sys.stdout,
+                progress=lambda text: click.echo(text, err=True))  # fmt: skip
 
 
 @click.command("alert")

@@ -2,7 +2,7 @@
 
 import getpass
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
@@ -44,6 +44,7 @@ def run_history(
     against: Path | None,
     as_json: bool,
     out: TextIO,
+    progress: Callable[[str], None],
 ) -> None:
     """Exits 1 when two sets of rules are compared and differ."""
     clock = SystemClock()
@@ -54,7 +55,8 @@ def run_history(
 
         def result_of(these: Sequence[Rule]):  # type: ignore[no-untyped-def]
             return replayed(these, store, since_ms=first, until_ms=last,
-                            cluster=settings.cluster, parameters=settings.parameters)  # fmt: skip
+                            cluster=settings.cluster, parameters=settings.parameters,
+                            progress=progress)  # fmt: skip
 
         result = result_of(mine)
         if against is not None:

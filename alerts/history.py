@@ -4,7 +4,7 @@ What would have fired is compared with what did, or with another set of rules.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from alerts.backtest import Backtest, backtest
@@ -25,14 +25,18 @@ def replayed(
     until_ms: int,
     cluster: str,
     parameters: Mapping[str, Mapping[str, Any]] | None = None,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> Backtest:
-    """What these rules would have said in that time. Alerts that began before are left out."""
+    """What these rules would have said in that time. Alerts that began before are left out. The
+    store may take minutes for thousands of questions: `progress` hears of each rule before."""
     answers: dict[int, list[tuple[Rule, list[dict[str, Any]]]]] = {}
     for rule in rules:
         if rule.sql is None:
             continue
         step = max(rule.sql.every, (until_ms - since_ms) // _MOST_QUESTIONS)
-        for at in range(since_ms, until_ms + 1, max(step, 1)):
+        times = range(since_ms, until_ms + 1, max(step, 1))
+        progress(f"{rule.name}: asking the store as of {len(times):,} times …")
+        for at in times:
             rows = answer(store, rule, (parameters or {}).get(rule.name, {}), at)
             answers.setdefault(at, []).append((rule, rows))
     facts = recorded_facts(store, since_ms - _LEAD_MS, until_ms)

@@ -36,10 +36,13 @@ def parse_matcher(text: str) -> Matcher:
     label, operator, _, value = found.groups()
     if operator in ("=", "!="):
         return Matcher(label, operator, value)
+    options = re2.Options()
+    options.log_errors = False  # what is wrong is said once, below
     try:
-        return Matcher(label, operator, value, re2.compile(value))
+        return Matcher(label, operator, value, re2.compile(value, options))
     except re2.error as error:
-        raise UsageError(f"{text!r}: {value!r} is not RE2: {error}") from error
+        why = error.args[0].decode("utf-8", "replace")
+        raise UsageError(f"{text!r}: {value!r} is not RE2: {why}") from error
 
 
 def all_match(matchers: Iterable[Matcher], labels: Mapping[str, str]) -> bool:

@@ -10,8 +10,9 @@ Plain SQL over `logs`, `files`, `gaps`, `shed` and `dead_letters`. Per file (in 
   unexplained  expected - stored - shed - explained, when positive
   duplicates   rows minus distinct offsets; a sum that is too large counts as one as well
 
-  exact        false when the file was gone at the collector's next look: what was written behind
-               `expected` in between is missing, and nobody knows how much it was
+  exact        false when the file was gone at the collector's next look, or was not readable to
+               its end: what was written behind `expected` is missing, and nobody knows how much
+               it was; `behind` says why
 
   expired      bytes of rows that were kept for a short time and are gone (table `expiring`); or
                bytes before the first row that is still there, of a file opened so long ago that
@@ -74,6 +75,10 @@ WITH
     SELECT file_id, off AS low, off + nbytes AS high, concat('dead-letter:', reason) AS reason
     FROM {db}.dead_letters WHERE file_id IN (SELECT file_id FROM touched)
   ),
+  behind AS (
+    SELECT file_id, max(stop) AS high, argMax(reason, stop) AS why FROM {db}.gaps
+    WHERE exact = 0 AND file_id IN (SELECT file_id FROM touched) GROUP BY file_id
+  ),
   holes AS (
     SELECT file_id, reason, greatest(low, coalesce(max(high) OVER (
              PARTITION BY file_id ORDER BY low, high
@@ -125,6 +130,7 @@ SELECT
   e.reasons AS reasons,
   s.row_count - s.offsets AS repeats,
   a.ends = 0 OR a.exact > 0 AS exact,
+  if(b.high >= expected, b.why, '') AS behind,
   a.opens > 0 AND a.opened < {{horizon:DateTime64(3, 'UTC')}} AS old,
   s.low AS low,
   toInt64(p.bytes) - toInt64(g.bytes) AS lapsed
@@ -133,6 +139,7 @@ LEFT JOIN stored AS s ON t.file_id = s.file_id
 LEFT JOIN announced AS a ON t.file_id = a.file_id
 LEFT JOIN unwanted AS u ON t.file_id = u.file_id
 LEFT JOIN explained AS e ON t.file_id = e.file_id
+LEFT JOIN behind AS b ON t.file_id = b.file_id
 LEFT JOIN lapsing AS p ON t.file_id = p.file_id
 LEFT JOIN lingering AS g ON t.file_id = g.file_id
 ORDER BY namespace, pod, container, path, file
@@ -165,6 +172,12 @@ class FileAudit:
     expired: int
     shed: int = 0
     shed_reasons: tuple[str, ...] = ()
+    behind: str = ""
+
+    @property
+    def inexact(self) -> str:
+        """Why nobody knows what was written behind `expected`; empty if that is known."""
+        return "" if self.exact else self.behind or "deleted before it was looked at again"
 
     @property
     def unexplained(self) -> int:
@@ -296,4 +309,5 @@ def _file(row: Mapping[str, Any]) -> FileAudit:
         expired=max(gone, int(row["lapsed"])),
         shed=int(row["shed"]),
         shed_reasons=tuple(row["shed_reasons"]),
+        behind=row["behind"],
     )

@@ -25,6 +25,7 @@ REPLAY_HEADER = "replay"
 KEY_HEADER = "key"  # of a letter whose record had a key that nothing else tells
 NOT_READABLE = "not-readable"
 NOT_KEPT = "value-not-kept"
+_LOST = (NOT_READABLE, NOT_KEPT)
 
 _JOIN_S, _ACK_S = 30.0, 30.0
 _TEXT = 4_000
@@ -93,6 +94,19 @@ def replay_dead(
         consumer.close()
 
 
+def told(counts: Counter[str]) -> list[str]:
+    """What `replay_dead` did, in words."""
+    lines = [
+        f"{name}: {count} cannot be put back" if name in _LOST else f"{name}: {count} put back"
+        for name, count in counts.items()
+    ]
+    return lines or ["nothing to put back"]
+
+
+def _put_back(counts: Counter[str]) -> int:
+    return sum(count for name, count in counts.items() if name not in _LOST)
+
+
 def _joined(consumer: Consumer, clock: Clock) -> Partitions:
     """Be the only one who replays: the group has one member that holds the topic."""
     consumer.subscribe([DEAD], on_assigned=lambda _: None, on_revoked=lambda _: None)
@@ -118,13 +132,14 @@ def _replay_partition(
     producer = broker.producer()
     try:
         for record in _records(broker, tp, done.upto):
-            if limit is not None and counts.total() >= limit:
+            if limit is not None and _put_back(counts) >= limit:
                 break
             if record.offset in done:
                 continue
             letter = _letter(record)
             if isinstance(letter, str):
-                counts[letter] += reason is None
+                if reason is None:
+                    counts[letter] += 1
                 continue
             if reason is not None and letter.reason != reason:
                 continue

@@ -38,9 +38,9 @@ def print_audit(account: Audit, out: TextIO) -> None:
         if file.shed:
             console.print(f"{file.file}: {human_bytes(file.shed)} shed by configuration: "
                           f"{', '.join(file.shed_reasons)}")  # fmt: skip
-        if not file.exact:
-            console.print(f"{file.file}: deleted before it was looked at again; what was written "
-                          f"behind byte {file.expected:,} is missing")  # fmt: skip
+        if file.inexact:
+            console.print(f"{file.file}: {file.inexact}; what was written behind byte "
+                          f"{file.expected:,} is missing")  # fmt: skip
     total = account.summary()
     console.print(
         f"{total['files']} files, {total['rows']:,} rows, "

@@ -22,7 +22,6 @@ from pipeline.store.protocol import Store
 
 NOT_STORED = "not stored"
 OPEN = "its end was not recorded"
-INEXACT = "deleted before it was looked at again"
 TWICE = "stored more than once"
 
 
@@ -98,8 +97,8 @@ def _missing(file: FileAudit, *, lasts: bool) -> list[Missing]:
         found.append((file.unexplained, NOT_STORED))
     if file.duplicates:
         found.append((0, TWICE))
-    if file.ended and not file.exact:
-        found.append((None, INEXACT))
+    if file.ended and file.inexact:
+        found.append((None, file.inexact))
     if not file.ended and not lasts:
         found.append((None, OPEN))
     names = (file.file, file.path, file.namespace, file.pod, file.container)

@@ -64,6 +64,13 @@ class Inputs:
         return bool(self.roots or self.host_files or self.forward)
 
 
+def looked_at(path: Path) -> str:
+    """The path, and why nothing comes of it yet: it is waited for, as on a node without pods."""
+    if not path.exists():
+        return f"{path} (not there yet)"
+    return str(path) if os.access(path, os.R_OK) else f"{path} (not readable by this user)"
+
+
 class EmbeddedPipeline(AbstractContextManager["EmbeddedPipeline"]):
     """Starts store, topics and tables, processors and collector; stops them in the order in
     which nothing is cut short: collector, watcher, log processors, state processor, store."""
@@ -137,7 +144,8 @@ class EmbeddedPipeline(AbstractContextManager["EmbeddedPipeline"]):
         store = self.store
         return [
             f"data      {self.data}",
-            f"reading   {', '.join(str(root) for root in self._inputs.roots) or 'nothing here'}",
+            f"reading   {', '.join(map(looked_at, self._inputs.roots)) or 'nothing here'}",
+            *(f"pods      {looked_at(path)}" for path in self._inputs.pod_files),
             f"store     native {store.host}:{store.port}, HTTP http://{self._http}",
             *([f"forward   {self._forward}"] if self._forward else []),
             *([f"page      http://{self._page}/"] if self._page else []),

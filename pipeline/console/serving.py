@@ -10,7 +10,15 @@ from pathlib import Path
 
 import click
 
-from pipeline.console.options import PATH, Number, config_option, data_option, json_option, say
+from pipeline.console.options import (
+    DIRECTORY,
+    PATH,
+    Number,
+    config_option,
+    data_option,
+    json_option,
+    say,
+)
 
 
 @click.command()
@@ -18,7 +26,7 @@ from pipeline.console.options import PATH, Number, config_option, data_option, j
     "--logs",
     "roots",
     multiple=True,
-    type=PATH,
+    type=DIRECTORY,
     help="Directory in the layout of /var/log/pods (the default); repeatable.",
 )
 @click.option(
@@ -135,7 +143,13 @@ def up(
     show_default=True,
     help="How long the generator writes.",
 )
-@click.option("--mbps", type=float, default=8.0, show_default=True, help="MB of log per second.")
+@click.option(
+    "--mbps",
+    type=Number(0, min_open=True),
+    default=8.0,
+    show_default=True,
+    help="MB of log per second.",
+)
 @click.option(
     "--data",
     type=PATH,

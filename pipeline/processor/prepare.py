@@ -171,7 +171,8 @@ class Preparer:
             batch.files.append((offset, event))
         elif isinstance(event, Gap):
             replayed = any(name == "replay" for name, _ in item.record.headers)
-            if replayed or refinery.gap(offset, event, event.stop):
+            unmeasured = event.start == event.stop  # says why, not how much: never known before
+            if replayed or refinery.gap(offset, event, event.stop) or unmeasured:
                 batch.gaps.append((offset, event))
 
     def _chunk(

@@ -125,6 +125,12 @@ def test_matchers(text: str, labels: dict[str, str], matches: bool) -> None:
     assert all_match([parse_matcher(text)], labels) is matches
 
 
+def test_a_wrong_pattern_is_said_once(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UsageError, match=r"'\(' is not RE2: missing \): \($"):
+        parse_matcher("pod=~(")
+    assert capfd.readouterr().err == ""
+
+
 @pytest.mark.parametrize("text", ["", "a", "a~b", "=b", "a=~(", "1a=b"])
 def test_wrong_matchers_are_quoted(text: str) -> None:
     with pytest.raises(UsageError):

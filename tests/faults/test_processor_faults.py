@@ -324,6 +324,20 @@ def test_a_gap_is_recorded_once_and_ends_what_was_open():
     assert [row["flags"] for row in world.store.rows()] == [1]
 
 
+def test_a_gap_of_unknown_length_says_why():
+    """The rest of a damaged archive: it begins where it ends, and has a reason all the same."""
+    world = single()
+    world.member()
+    world.write(1, A)
+    gap = Gap(source(1), 1, "gap", len(A), len(A), "unreadable", exact=False, seen_ms=1)
+    world.put(1, b"", encode_headers(gap))
+    world.settle()
+    assert [(g["start"], g["stop"], g["reason"]) for g in world.store.rows("gaps")] == [
+        (len(A), len(A), b"unreadable")
+    ]
+    assert len(world.store.rows()) == 1
+
+
 def test_a_wrong_clock_is_moved_into_the_window_and_kept():
     world = single()
     world.member()

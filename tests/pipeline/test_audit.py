@@ -243,6 +243,22 @@ def test_a_file_that_vanished_unseen_is_not_called_complete(
     assert (summary["ok"], summary["gaps"], summary["inexact"]) == (True, 1, 1)
 
 
+def test_why_it_is_not_known_how_much_is_missing(
+    store: ClickHouseStore, config: StoreConfig
+) -> None:
+    """Of a damaged archive, whose rest has no length; of one that was known to be longer; of a
+    file whose gap was in the middle and that vanished unseen."""
+    for file_id, start, stop in ((1, 10, 10), (2, 10, 30), (3, 10, 20)):
+        rows(store, file_id, (0, 10), *([(20, 10)] if file_id == 3 else []))
+        gap(store, file_id, start, stop, "unreadable")
+        end(store, file_id, 30 if file_id > 1 else 10, exact=0)
+    files = judge(store, config).files
+    assert [f.inexact for f in files] == [
+        "unreadable", "unreadable", "deleted before it was looked at again"
+    ]  # fmt: skip
+    assert [(f.verdict, f.explained) for f in files] == [("gaps", 0), ("gaps", 20), ("gaps", 10)]
+
+
 def opening(store: ClickHouseStore, file_id: int, days_ago: int) -> None:
     note(store, tables.FILES, file_id=file_id, event=1, ts=(NOW - days_ago * 86_400) * 1000)
 

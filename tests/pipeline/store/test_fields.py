@@ -138,3 +138,20 @@ def test_search_by_word_and_by_attribute(store: ClickHouseStore) -> None:
     assert store.query(sql).rows == [(1, 1)]
     store.command("OPTIMIZE TABLE logs FINAL")
     assert store.query(sql).rows == [(1, 1)]
+
+
+LOGFMT: list[tuple[bytes, dict[str, str]]] = [
+    (rb'level=info msg="say \"hi\" now" trace_id=abc n=5',
+     {"level": "info", "msg": 'say "hi" now', "trace_id": "abc", "n": "5"}),
+    (rb'level=info msg="it ends\\" n=5', {"level": "info", "msg": r"it ends\\", "n": "5"}),
+    (rb'level=info msg="\\\"q\\\"" n=5', {"level": "info", "msg": r'\\"q\\"', "n": "5"}),
+    (rb'level=info path=C:\new\temp re="\d+\x" n=5',
+     {"level": "info", "path": r"C:\new\temp", "re": r"\d+\x", "n": "5"}),
+    (rb'level=info path=\\host\share n=5', {"level": "info", "path": r"\\host\share", "n": "5"}),
+]  # fmt: skip
+
+
+def test_quotes_within_logfmt_values(store: ClickHouseStore) -> None:
+    store.insert("logs", log_block([body for body, _ in LOGFMT]), token="quotes")
+    found = store.query("SELECT attrs FROM logs ORDER BY ts").rows
+    assert [dict(attrs) for (attrs,) in found] == [attrs for _, attrs in LOGFMT]
