@@ -222,9 +222,9 @@ class VolumeFiles:
             if source not in self._sources(target, name):
                 files[known.pop(name).uid] -= 1
         matching = {
-            name: whose[0]
+            name: views[0]
             for name in names
-            if not name.endswith(_COMPRESSED) and (whose := self._sources(target, name))
+            if not name.endswith(_COMPRESSED) and (views := _views(target, name))
         }
         written = matching.keys() | known.keys()
         older = {name for name in matching if not written.isdisjoint(lives(name))}
@@ -232,29 +232,24 @@ class VolumeFiles:
             files[known.pop(name).uid] -= 1
         chosen = {name: known[name] for name in sorted(known)}
         for name in sorted(matching.keys() - older - known.keys()):
-            source = matching[name]
-            if files[source.uid] < self._config.max_files:
-                files[source.uid] += 1
-                chosen[name] = source
+            view = matching[name]
+            if files[view.uid] < self._config.max_files:
+                files[view.uid] += 1
+                chosen[name] = self._source(view, name)
             else:
-                text = f"more than {self._config.max_files} files (volumes.max_files)"
-                self._tell(f"{source.namespace}/{source.pod}", os.path.dirname(source.file), text)
+                self._unread(view, f"more than {self._config.max_files} files (volumes.max_files)")
         return chosen
 
     def _sources(self, target: Target, name: str) -> list[Source]:
-        """As whose it may be read; the first one counts."""
-        return [
-            self._source(view, name)
-            for view in target.views
-            if fnmatch.fnmatchcase(name, view.glob)
-        ]
+        """As whose it may be read."""
+        return [self._source(view, name) for view in _views(target, name)]
 
     def _source(self, view: View, name: str) -> Source:
         path = f"{VOLUME}{shown(os.path.join(view.directory, name))}"
         return Source(self._node, view.namespace, view.pod, view.uid, view.container, 0, path)
 
     def _unread(self, view: View, why: str) -> None:
-        self._tell(f"{view.namespace}/{view.pod}", view.directory, why)
+        self._tell(f"{view.namespace}/{view.pod}", shown(view.directory), why)
 
     def _tell(self, pod: str, path: str, why: str) -> None:
         """Once."""
@@ -262,6 +257,11 @@ class VolumeFiles:
             return
         self._told.add((pod, path, why))
         self._telemetry.event("volume-unread", level="warn", pod=pod, path=path, why=why)
+
+
+def _views(target: Target, name: str) -> list[View]:
+    """Whose a file may be; the first one's, if it is nobody's yet."""
+    return [view for view in target.views if fnmatch.fnmatchcase(name, view.glob)]
 
 
 def _entry(target: Target, name: str, found: FileName, status: os.stat_result) -> Entry:
